@@ -101,10 +101,8 @@ func All(ctx context.Context, w fabric.World, n *plan.Network, sentences []strin
 			looks = append(looks, o)
 		}
 	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
-	}
-	return errors.Join(check(ctx, w, n, looks), check(ctx, w, n, counts))
+	errs = append(errs, check(ctx, w, n, looks), check(ctx, w, n, counts))
+	return errors.Join(errs...)
 }
 
 func check(ctx context.Context, w fabric.World, n *plan.Network, list []Observation) error {
