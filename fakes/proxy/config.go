@@ -1,5 +1,11 @@
 // Package proxy is an explicit HTTPS proxy (RFC 9110 section 9.3.6, CONNECT),
 // well- and ill-behaved, with or without TLS inspection.
+//
+// It is written on net/http's parser and plain sockets. goproxy was compared:
+// it answers through http.Server, which greets a TLS ClientHello with "400 Bad
+// Request" in cleartext where the proxies to be imitated just close, and it
+// inspects by parsing and rewriting HTTP/1.1 requests, where here two TLS
+// streams are joined, so that HTTP/2 and half-closes pass unchanged.
 package proxy
 
 import "net/netip"
