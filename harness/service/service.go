@@ -11,10 +11,12 @@ import (
 )
 
 // Set holds what the services of one world share: certificate authorities,
-// registry content, Azure state.
+// registry content, Azure state. Make one with [NewSet].
 type Set struct {
 	Azure *pki.Authority // signs Azure's certificates
 	Corp  *pki.Authority // signs what TLS inspection presents
+
+	shared shared
 }
 
 // Running is a service that can be changed while it runs.
