@@ -18,6 +18,9 @@ type Flow struct {
 	Source      netip.Addr
 	Destination netip.Addr
 	Port        uint16
+	// ServerName is what a TLS ClientHello on the flow says; a filter on the way
+	// that reads names decides by it.
+	ServerName string
 }
 
 // Fate is what becomes of a flow.
@@ -30,6 +33,10 @@ const (
 	Rejected  Fate = "rejected"  // RST
 	Forbidden Fate = "forbidden" // ICMP administratively prohibited
 	NoRoute   Fate = "no route"
+	// NameRefused: a filter accepts the TCP connection and ends the TLS handshake.
+	NameRefused Fate = "name refused"
+	// Inspected: a filter terminates TLS under its own authority.
+	Inspected Fate = "inspected"
 )
 
 // Hop is one host on the way and what happened there.
@@ -48,6 +55,10 @@ type Path struct {
 	// NameFilter names the host whose middlebox ends the TCP connection and
 	// reads the TLS server name, if any.
 	NameFilter string `json:"nameFilter,omitempty"`
+	// Source is the address that the last host on the way saw.
+	Source netip.Addr `json:"source"`
+	// Service that the flow was delivered to.
+	Service string `json:"service,omitempty"`
 }
 
 // maxHops is beyond any network that a plan describes: more means a loop.
@@ -84,6 +95,9 @@ func (w *walker) walk(from string) Path {
 			if r := w.redirect(h, in); r != nil {
 				w.path.NameFilter = name
 				w.note("the name filter %s takes the connection", r.Name)
+				if fate, why := w.readName(h, r); fate != "" {
+					return w.end(fate, why)
+				}
 				in, w.flow.Source = "", netip.Addr{}
 			}
 		}
@@ -121,7 +135,7 @@ func because(why string) string {
 }
 
 func (w *walker) end(f Fate, why string) Path {
-	w.path.Fate, w.path.Why = f, why
+	w.path.Fate, w.path.Why, w.path.Source = f, why, w.flow.Source
 	return w.path
 }
 
@@ -165,6 +179,7 @@ func (w *walker) deliver(h *plan.Host) Path {
 	for _, s := range h.Services {
 		for _, l := range s.Listen {
 			if l.Port() == w.flow.Port && (l.Addr() == w.flow.Destination || l.Addr().IsUnspecified()) {
+				w.path.Service = s.Name
 				return w.end(Delivered, "service "+s.Name)
 			}
 		}
@@ -242,6 +257,25 @@ func (w *walker) redirect(h *plan.Host, in string) *plan.RedirectRule {
 		}
 	}
 	return nil
+}
+
+// readName asks the middlebox behind a redirect about the flow's server name.
+// An empty fate lets it pass.
+func (w *walker) readName(h *plan.Host, r *plan.RedirectRule) (Fate, string) {
+	for _, s := range h.Services {
+		for _, l := range s.Listen {
+			if s.Middlebox == nil || l.Port() != r.Port || w.flow.ServerName == "" {
+				continue
+			}
+			switch {
+			case s.Middlebox.Refuses(w.flow.ServerName):
+				return NameRefused, fmt.Sprintf("%s on %s refuses %s", r.Name, h.Name, w.flow.ServerName)
+			case s.Middlebox.Inspects(w.flow.ServerName):
+				return Inspected, fmt.Sprintf("%s on %s terminates TLS for %s", r.Name, h.Name, w.flow.ServerName)
+			}
+		}
+	}
+	return "", ""
 }
 
 func (w *walker) translate(h *plan.Host, in, out string) {
