@@ -66,6 +66,9 @@ type ProxySettings struct {
 	From       string // "environment HTTPS_PROXY", "/etc/systemd/system/docker.service.d/http-proxy.conf"
 	// Malformed says what is wrong with the value, if anything.
 	Malformed string
+	// Conflict says that the upper and the lower case variable differ, so that
+	// programs on this host use different proxies.
+	Conflict string
 }
 
 // DaemonSettings is what the container engine is configured with.
@@ -74,6 +77,9 @@ type DaemonSettings struct {
 	Proxy  ProxySettings
 	// Read are the files and processes that were read.
 	Read []string
+	// NotRestarted says that the running engine's environment differs from its
+	// configuration, if it does: the engine was not restarted after a change.
+	NotRestarted string
 }
 
 // RCode is how a resolver answered.
@@ -157,8 +163,23 @@ type Path struct {
 	TLS   *TLS
 	HTTP  *HTTP
 	// OtherName is the TLS handshake on the same address and way with an
-	// innocent server name, made when the handshake with the real one failed.
+	// innocent server name, made when the handshake with the real one failed: of
+	// several names the first that passes, www.microsoft.com if none does.
 	OtherName *TLS
+	// NoName is the same without any server name.
+	NoName *TLS
+	// SmallSegments is the handshake with the real name over a connection whose
+	// segments are held below 536 bytes, made when the handshake with ordinary
+	// ones met silence: it passing shows that large packets are lost.
+	SmallSegments *TLS
+	// Resolved is whose answer Addr is; empty for a literal address. Anything
+	// but Configured and HostsFile means that clients here do not get this
+	// address: the path was tried to see what lies behind a failed lookup, and
+	// neither Shell nor Daemon is set.
+	Resolved ResolverKind
+	// Guessed says that nobody named this endpoint: it was put together from the
+	// registry's name and the region in its alias chain.
+	Guessed bool
 }
 
 // TCPOutcome is what became of a connect.
@@ -181,7 +202,8 @@ type TCP struct {
 	Local           netip.AddrPort
 	Retransmissions int
 	Took            time.Duration
-	Err             string
+	// Err also holds the ICMP message and its sender where the kernel told.
+	Err string
 }
 
 // ProxyHop is the conversation with a proxy up to the tunnel.
@@ -233,6 +255,10 @@ type TLS struct {
 	Version    string
 	Took       time.Duration
 	Err        string
+	// TrustedBy is the file of authorities that does trust the certificate when
+	// the trust store does not (Outcome unknown-authority), e.g.
+	// "/etc/docker/certs.d/myregistry.azurecr.io/ca.crt". Empty if none does.
+	TrustedBy string
 }
 
 // HTTP is one exchange. Secrets are removed from everything kept.
@@ -243,6 +269,9 @@ type HTTP struct {
 	Body        string            // first 2 KiB
 	Took        time.Duration
 	Err         string
+	// Outcome is answered, or how the answer failed to come: closed, reset,
+	// silence, garbled (no HTTP), other.
+	Outcome string
 }
 
 // AnswerKind says who answered.

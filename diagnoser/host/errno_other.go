@@ -1,0 +1,5 @@
+//go:build !windows
+
+package host
+
+var winRefused, winReset, winHostUnreach, winNetUnreach []error
