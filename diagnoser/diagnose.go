@@ -63,6 +63,11 @@ func diagnose(ctx context.Context, h host.Host, target string, o Options) (*diag
 		po.Entra = azure.token
 	}
 	report := probe.Run(ctx, h, t, po)
+	if azure != nil && infer.Judge(report, nil).Works {
+		// Nobody is asked to wait for a metadata service that may not be there,
+		// to be told that all is well.
+		close(azure.hurry)
+	}
 	wg.Wait()
 	if err := ctx.Err(); err != nil && len(report.Paths) == 0 && len(report.Lookups) == 0 {
 		return nil, fmt.Errorf("diagnosing %s: %w", t.Host, err)
@@ -90,17 +95,19 @@ type session struct {
 	transport *transport
 	environ   []string
 	cloud     cloud.Configuration
-	once      sync.Once
-	cred      azcore.TokenCredential
-	err       error
+	// hurry is closed when only a metadata service could still be waited for.
+	hurry chan struct{}
+	once  sync.Once
+	cred  azcore.TokenCredential
+	err   error
 }
 
 func newSession(h host.Host, tr *transport, loginServer string) *session {
-	return &session{transport: tr, environ: h.Environ(), cloud: arm.CloudOf(loginServer)}
+	return &session{transport: tr, environ: h.Environ(), cloud: arm.CloudOf(loginServer), hurry: make(chan struct{})}
 }
 
 func (s *session) options() arm.Options {
-	return arm.Options{Transport: &http.Client{Transport: s.transport}, Environ: s.environ, Cloud: &s.cloud, Timeout: azureTimeout}
+	return arm.Options{Transport: &http.Client{Transport: s.transport}, Environ: s.environ, Cloud: &s.cloud, Timeout: azureTimeout, Hurry: s.hurry}
 }
 
 // credential signs in once.

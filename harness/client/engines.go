@@ -42,7 +42,7 @@ func candidates() []candidate {
 	return []candidate{
 		{Engine: Engine{Name: "docker", daemon: true, pull: dockerDaemon + dockerPull, login: dockerDaemon + dockerLogin}, root: true,
 			programs: []requirement{{"dockerd", "apt-get install docker.io"}, {"docker", "apt-get install docker-cli"}, {"containerd", "apt-get install containerd"}}},
-		{Engine: Engine{Name: "containerd", daemon: true, pull: containerdPull}, root: true,
+		{Engine: Engine{Name: "containerd", daemon: true, pull: containerdPull},
 			programs: []requirement{{"containerd", "apt-get install containerd"}, {"ctr", "apt-get install containerd"}}},
 		{Engine: Engine{Name: "skopeo", pull: skopeoPull, login: skopeoLogin},
 			programs: []requirement{{"skopeo", "apt-get install skopeo"}}},
@@ -52,10 +52,10 @@ func candidates() []candidate {
 // Find looks for every engine that is known, in a fixed order. Those that
 // cannot be used say why.
 func Find() []Engine {
-	return find(exec.LookPath, os.Geteuid())
+	return find(exec.LookPath, isRoot())
 }
 
-func find(lookPath func(string) (string, error), uid int) []Engine {
+func find(lookPath func(string) (string, error), root bool) []Engine {
 	var out []Engine
 	for _, c := range candidates() {
 		e := c.Engine
@@ -65,12 +65,22 @@ func find(lookPath func(string) (string, error), uid int) []Engine {
 				break
 			}
 		}
-		if e.Missing == "" && c.root && uid != 0 {
+		if e.Missing == "" && c.root && !root {
 			e.Missing = c.programs[0].program + " needs root; try again with sudo"
 		}
 		out = append(out, e)
 	}
 	return out
+}
+
+// isRoot says whether this is the machine's root. Root of a user namespace that
+// holds one user is not: dockerd gives its socket to a group that does not
+// exist there (user_namespaces(7), uid_map).
+func isRoot() bool {
+	raw, err := os.ReadFile("/proc/self/uid_map")
+	fields := strings.Fields(string(raw))
+	single := err == nil && len(fields) == 3 && fields[2] == "1"
+	return os.Geteuid() == 0 && !single
 }
 
 // Credentials log an engine in before it does anything else. The zero value

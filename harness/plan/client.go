@@ -25,6 +25,10 @@ func (b *builder) buildClient() error {
 		"/etc/hosts":                b.hostsFile(),
 		"/etc/nsswitch.conf":        "hosts: files dns\n",
 		"/root/.docker/config.json": config,
+		// An engine without settings of its own, whatever the machine that the
+		// simulation runs on has installed.
+		"/etc/docker/daemon.json": "{}\n",
+		"/etc/default/docker":     "",
 	}
 	if s.Daemon != (topology.ProxySettings{}) {
 		h.Files["/etc/systemd/system/docker.service.d/http-proxy.conf"] = dropIn(s.Daemon)

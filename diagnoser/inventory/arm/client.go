@@ -29,6 +29,9 @@ type Options struct {
 	// Transport carries every request, those for tokens too. An *http.Client
 	// is one. Nil: azcore's default.
 	Transport policy.Transporter
+	// Hurry, once closed, ends the wait for a metadata service that has not
+	// shown itself yet. Nil: it gets its full time.
+	Hurry <-chan struct{}
 	// Credential gives tokens; nil: [FindCredential].
 	Credential azcore.TokenCredential
 	// Environ is searched for credentials and AZURE_SUBSCRIPTION_ID, as

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -15,9 +16,14 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 )
 
-// imdsTimeout bounds what the metadata service of a virtual machine is given:
-// it answers within milliseconds or is not there.
-const imdsTimeout = 1200 * time.Millisecond
+const (
+	// imdsPresence is how long the metadata service of a virtual machine may take
+	// to show that it is there: it answers from the machine's own host, within
+	// milliseconds if the machine is not busy.
+	imdsPresence = time.Second
+	// imdsTimeout bounds the token that it is asked for then.
+	imdsTimeout = 3 * time.Second
+)
 
 // ErrNoCredential says that nothing to sign in with was found.
 var ErrNoCredential = errors.New("no Azure credentials: neither AZURE_CLIENT_ID with a secret, nor a workload identity, a managed identity, or a signed-in Azure CLI")
@@ -28,6 +34,8 @@ type source struct {
 	make func() (azcore.TokenCredential, error)
 	// limit bounds its first token; 0: the caller's context alone.
 	limit time.Duration
+	// present says quickly whether there is anything to ask. Nil: there is.
+	present func(context.Context) bool
 }
 
 // FindCredential tries, in this order, the environment, workload identity,
@@ -38,7 +46,10 @@ func FindCredential(ctx context.Context, c cloud.Configuration, o Options) (azco
 	opts := azcore.ClientOptions{Cloud: c, Transport: o.Transport, Retry: policy.RetryOptions{MaxRetries: 1, RetryDelay: 200 * time.Millisecond}}
 	scope := c.Services[cloud.ResourceManager].Audience + "/.default"
 	var failures []error
-	for _, s := range sources(env, opts) {
+	for _, s := range sources(env, opts, o.Hurry) {
+		if s.present != nil && !s.present(ctx) {
+			continue
+		}
 		cred, err := s.make()
 		if err == nil {
 			err = try(ctx, cred, scope, s.limit)
@@ -74,7 +85,7 @@ func try(ctx context.Context, cred azcore.TokenCredential, scope string, limit t
 	return err
 }
 
-func sources(env map[string]string, opts azcore.ClientOptions) []source {
+func sources(env map[string]string, opts azcore.ClientOptions, hurry <-chan struct{}) []source {
 	tenant, id := env["AZURE_TENANT_ID"], env["AZURE_CLIENT_ID"]
 	var out []source
 	if secret := env["AZURE_CLIENT_SECRET"]; tenant != "" && id != "" && secret != "" {
@@ -107,7 +118,7 @@ func sources(env map[string]string, opts azcore.ClientOptions) []source {
 	}
 	managed := opts
 	managed.Retry.MaxRetries = -1
-	out = append(out, source{name: "managed identity", limit: imdsTimeout, make: func() (azcore.TokenCredential, error) {
+	out = append(out, source{name: "managed identity", limit: imdsTimeout, present: managedIdentity(env, opts.Transport, hurry), make: func() (azcore.TokenCredential, error) {
 		o := &azidentity.ManagedIdentityCredentialOptions{ClientOptions: managed}
 		if id != "" {
 			o.ID = azidentity.ClientID(id)
@@ -120,6 +131,43 @@ func sources(env map[string]string, opts azcore.ClientOptions) []source {
 		}})
 	}
 	return out
+}
+
+// managedIdentity says whether something gives out managed identities here: a
+// platform that announces it in the environment (App Service, Azure Arc), or the
+// instance metadata service.
+// https://learn.microsoft.com/azure/virtual-machines/instance-metadata-service
+func managedIdentity(env map[string]string, t policy.Transporter, hurry <-chan struct{}) func(context.Context) bool {
+	if t == nil {
+		t = http.DefaultClient
+	}
+	return func(ctx context.Context) bool {
+		if env["IDENTITY_ENDPOINT"] != "" || env["MSI_ENDPOINT"] != "" {
+			return true
+		}
+		ctx, cancel := context.WithTimeout(ctx, imdsPresence)
+		defer cancel()
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			select {
+			case <-hurry:
+				cancel()
+			case <-done:
+			}
+		}()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://169.254.169.254/metadata/versions", nil)
+		if err != nil {
+			return false
+		}
+		req.Header.Set("Metadata", "true")
+		resp, err := t.Do(req)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	}
 }
 
 func environment(list []string) map[string]string {
