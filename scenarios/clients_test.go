@@ -1,9 +1,7 @@
 package scenarios_test
 
 import (
-	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/acrlab/acrlab/harness/state"
 	"github.com/acrlab/acrlab/harness/topology"
 	"github.com/acrlab/acrlab/harness/world"
+	"github.com/acrlab/acrlab/internal/need"
 )
 
 var token = client.Credentials{Username: state.TokenName, Password: state.TokenPassword}
@@ -35,20 +34,11 @@ func engineFor(t *testing.T, key string) client.Engine {
 		if e.Name != name {
 			continue
 		}
-		if e.Missing == "" {
-			return e
-		}
-		if required(name) {
-			t.Fatalf("ACRLAB_REQUIRE names %s, but %s", name, e.Missing)
-		}
-		t.Skip(e.Missing)
+		need.Component(t, name, e.Missing)
+		return e
 	}
 	t.Fatalf("expect.client has %q, and no such client is known", key)
 	return client.Engine{}
-}
-
-func required(component string) bool {
-	return slices.Contains(strings.Split(os.Getenv("ACRLAB_REQUIRE"), ","), component)
 }
 
 // Unmodified container engines, run in the broken networks, fail with the words

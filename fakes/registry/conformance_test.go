@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,13 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/acrlab/acrlab/fakes/registry/conformance"
+	"github.com/acrlab/acrlab/internal/need"
 )
 
 // TestConformance runs the OCI suite against the fake over TLS, with
@@ -28,10 +29,7 @@ func TestConformance(t *testing.T) {
 	}
 	suite, err := conformance.Build(t.Context())
 	if err != nil {
-		if strings.Contains(os.Getenv("ACRLAB_REQUIRE"), "conformance") {
-			t.Fatalf("ACRLAB_REQUIRE names conformance: %v", err)
-		}
-		t.Skipf("%v; try: %s", err, conformance.Command)
+		need.Component(t, "conformance", fmt.Sprintf("%v; try: %s", err, conformance.Command))
 	}
 	for name, data := range map[string]bool{"data endpoint": true, "storage": false} {
 		t.Run(name, func(t *testing.T) {

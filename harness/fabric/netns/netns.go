@@ -15,14 +15,13 @@ package netns
 import (
 	"context"
 	"errors"
-	"os"
-	"slices"
 	"strings"
 
 	"github.com/acrlab/acrlab/fakes/netio"
 	"github.com/acrlab/acrlab/harness/fabric"
 	"github.com/acrlab/acrlab/harness/plan"
 	"github.com/acrlab/acrlab/harness/service"
+	"github.com/acrlab/acrlab/internal/need"
 )
 
 // Driver builds worlds of namespaces. A Driver serves one world at a time per
@@ -90,33 +89,18 @@ func (e *Unavailable) Unwrap() error { return e.Err }
 // ErrOutside is returned by a Driver in a process that has not entered.
 var ErrOutside = errors.New("this process is not inside the fabric: netns.Enter must be called before a world is built")
 
-// T is the part of testing.T that [Require] uses.
-type T interface {
-	Helper()
-	Skip(args ...any)
-	Fatal(args ...any)
-}
-
-// RequireVariable names the environment variable that lists, separated by
-// commas, the fabrics that tests must not skip.
-const RequireVariable = "ACRLAB_REQUIRE"
-
 // Require skips a test that needs the fabric where it is not available, with
 // the reason and the command that helps. Where ACRLAB_REQUIRE lists "netns" it
 // fails the test instead, so that a green run never means a skipped one.
-func Require(t T) {
+func Require(t need.T) {
 	t.Helper()
 	err := enterError()
 	if err == nil && !Inside() {
 		err = ErrOutside
 	}
-	if err == nil {
-		return
+	if err != nil {
+		need.Component(t, "netns", err.Error())
 	}
-	if slices.Contains(strings.Split(os.Getenv(RequireVariable), ","), "netns") {
-		t.Fatal(RequireVariable+" names netns, but", err)
-	}
-	t.Skip(err)
 }
 
 // RunTests is what TestMain of a package calls whose tests use the fabric:
