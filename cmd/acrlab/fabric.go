@@ -43,9 +43,9 @@ func diagnoserOf(spec string) (subject.Diagnoser, error) {
 		path, err := self()
 		return subject.Diagnoser{Name: "acrlab", Command: []string{path, "diagnose", "--format", "json"}}, err
 	}
-	words := strings.Fields(spec)
-	if len(words) == 0 {
+	if strings.TrimSpace(spec) == "" {
 		return subject.Diagnoser{}, usage(fmt.Errorf("--diagnoser %q: want acrlab or a command", spec))
 	}
-	return subject.Diagnoser{Name: spec, Command: words}, nil
+	// A shell splits and unquotes the command as the user expects of one.
+	return subject.Diagnoser{Name: spec, Command: []string{"/bin/sh", "-c", spec + ` "$@"`, "diagnoser"}}, nil
 }

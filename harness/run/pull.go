@@ -30,7 +30,7 @@ func (r *scenario) pull(ctx context.Context) ([]pulled, error) {
 		cmd := &fabric.Command{Args: append(append([]string{}, r.o.Puller...), r.world.Image()),
 			Daemon: i == 1, Stdout: &stdout, Stderr: &stderr}
 		if err := r.world.Run(ctx, r.world.Network().Client, cmd); err != nil {
-			return nil, fmt.Errorf("pulling as %s: %w", tries[i].who, err)
+			return nil, fmt.Errorf("%s: %w", tries[i].who, err)
 		}
 		tries[i].exitCode, tries[i].output = cmd.ExitCode, lastLines(stdout.String()+stderr.String())
 	}

@@ -63,7 +63,7 @@ func (d Diagnoser) Ask(ctx context.Context, w fabric.World, host, image string, 
 		a.Problem = fmt.Errorf("it did not end within %s and was killed", timeout)
 		return a, nil
 	case err != nil:
-		return a, fmt.Errorf("running the diagnoser %s on %s: %w", d.Name, host, err)
+		return a, fmt.Errorf("asking the diagnoser %s: %w", d.Name, err)
 	}
 	a.Diagnosis, a.Problem = read(&stdout, a)
 	return a, nil
