@@ -24,6 +24,8 @@ type Change struct {
 	Environment *Environment `json:"environment,omitempty"`
 	// Resolver sets the name servers of a client outside Azure.
 	Resolver *Resolver `json:"resolver,omitempty"`
+	// Hosts takes names out of the client's hosts file.
+	Hosts *Hosts `json:"hosts,omitempty"`
 	// UseRegistry says that the client must use another login server name.
 	UseRegistry string `json:"useRegistry,omitempty"`
 }
@@ -74,4 +76,9 @@ type Environment struct {
 // Resolver replaces the name servers of the client.
 type Resolver struct {
 	Servers []string `json:"servers"` // IP addresses
+}
+
+// Hosts changes the hosts file of the client.
+type Hosts struct {
+	Remove []string `json:"remove"` // names whose lines go
 }

@@ -94,7 +94,7 @@ func (v *validator) finding(at string, f Finding) {
 
 func (v *validator) change(at string, c Change) {
 	set := 0
-	for _, on := range []bool{c.ARM != nil, c.Allow != nil, c.Environment != nil, c.Resolver != nil, c.UseRegistry != ""} {
+	for _, on := range []bool{c.ARM != nil, c.Allow != nil, c.Environment != nil, c.Resolver != nil, c.Hosts != nil, c.UseRegistry != ""} {
 		if on {
 			set++
 		}
@@ -128,6 +128,9 @@ func (v *validator) change(at string, c Change) {
 				v.add("%s.environment.set: %q is no name of a variable", at, name)
 			}
 		}
+	}
+	if h := c.Hosts; h != nil && (len(h.Remove) == 0 || slices.Contains(h.Remove, "")) {
+		v.add("%s.hosts.remove needs at least one name and no empty one", at)
 	}
 	if r := c.Resolver; r != nil {
 		if len(r.Servers) == 0 {

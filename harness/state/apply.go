@@ -21,7 +21,7 @@ import (
 // have, setting the resolver that is already set.
 func Apply(site topology.Site, c diagnosis.Change) (topology.Site, error) {
 	steps := 0
-	for _, set := range []bool{c.ARM != nil, c.Allow != nil, c.Environment != nil, c.Resolver != nil, c.UseRegistry != ""} {
+	for _, set := range []bool{c.ARM != nil, c.Allow != nil, c.Environment != nil, c.Resolver != nil, c.Hosts != nil, c.UseRegistry != ""} {
 		if set {
 			steps++
 		}
@@ -36,6 +36,8 @@ func Apply(site topology.Site, c diagnosis.Change) (topology.Site, error) {
 		return setEnvironment(site, *c.Environment)
 	case c.Resolver != nil:
 		return setResolver(site, *c.Resolver)
+	case c.Hosts != nil:
+		return removeHosts(site, c.Hosts.Remove)
 	case c.UseRegistry != "":
 		return useRegistry(site, c.UseRegistry)
 	}
@@ -210,6 +212,19 @@ func setResolver(site topology.Site, r diagnosis.Resolver) (topology.Site, error
 		return site, fmt.Errorf("setting the resolver: it is %s already", r.Servers[0])
 	}
 	site.Resolver = &topology.Resolver{Address: r.Servers[0], Behaviour: "answer"}
+	return site, nil
+}
+
+// removeHosts takes names out of the client's hosts file.
+func removeHosts(site topology.Site, names []string) (topology.Site, error) {
+	hosts := maps.Clone(site.Hosts)
+	for _, n := range names {
+		if _, ok := hosts[strings.ToLower(n)]; !ok {
+			return site, fmt.Errorf("removing %s from the hosts file: it is not there", n)
+		}
+		delete(hosts, strings.ToLower(n))
+	}
+	site.Hosts = hosts
 	return site, nil
 }
 

@@ -20,6 +20,7 @@ func TestApplyChangesTheSite(t *testing.T) {
 			Proxy:    &topology.Proxy{Allow: []string{"mcr.microsoft.com"}, Deny: []string{"myregistry.azurecr.io"}, Authenticate: true, Inspect: true},
 			Resolver: &topology.Resolver{Address: "192.168.10.2", Behaviour: "silence", Forwarders: map[string]string{".": "10.0.0.4"}},
 			Shell:    topology.ProxySettings{HTTPSProxy: "http://p:1"}, Daemon: topology.ProxySettings{NoProxy: "x"},
+			Hosts: map[string]string{"myregistry.azurecr.io": "192.0.2.1", "other.example": "192.0.2.2"},
 		}
 	}
 	host := []string{"myregistry.azurecr.io"}
@@ -53,6 +54,9 @@ func TestApplyChangesTheSite(t *testing.T) {
 		}},
 		{"another resolver has none of the old one's faults and forwarders", diagnosis.Change{Resolver: &diagnosis.Resolver{Servers: []string{"8.8.8.8"}}}, func(t *testing.T, s topology.Site) {
 			require.Equal(t, &topology.Resolver{Address: "8.8.8.8", Behaviour: "answer"}, s.Resolver)
+		}},
+		{"a line of the hosts file goes", diagnosis.Change{Hosts: &diagnosis.Hosts{Remove: []string{"myregistry.azurecr.io"}}}, func(t *testing.T, s topology.Site) {
+			require.Equal(t, map[string]string{"other.example": "192.0.2.2"}, s.Hosts)
 		}},
 		{"another registry keeps repository and tag", diagnosis.Change{UseRegistry: "myregistry.azurecr.io"}, func(t *testing.T, s topology.Site) {
 			require.Equal(t, "myregistry.azurecr.io/hello-world:latest", s.Image)
