@@ -55,24 +55,59 @@ func diagnose(ctx context.Context, h host.Host, target string, o Options) (*diag
 
 	var wg sync.WaitGroup
 	var inv *inventory.Inventory
-	if azure != nil {
-		wg.Go(func() { inv, noAzure = azure.read(ctx, t.Host, o) })
-	}
-	po := probe.Options{}
+	var further *probe.Report
+	works := make(chan struct{})
+	po := probe.Options{Push: o.Push}
 	if azure != nil {
 		po.Entra = azure.token
+		wg.Go(func() {
+			if inv, noAzure = azure.read(ctx, t.Host, o); inv != nil {
+				further = probeNamed(ctx, h, t, inv, works)
+			}
+		})
 	}
 	report := probe.Run(ctx, h, t, po)
 	if azure != nil && infer.Judge(report, nil).Works {
 		// Nobody is asked to wait for a metadata service that may not be there,
 		// to be told that all is well.
 		close(azure.hurry)
+		close(works)
 	}
 	wg.Wait()
+	report.Add(further)
 	if err := ctx.Err(); err != nil && len(report.Paths) == 0 && len(report.Lookups) == 0 {
 		return nil, fmt.Errorf("diagnosing %s: %w", t.Host, err)
 	}
 	return compose(report, inv, noAzure), nil
+}
+
+// patience is what other replicas' data endpoints are waited for once the image
+// is known to come without them.
+const patience = 300 * time.Millisecond
+
+// probeNamed looks at what Azure named and the registry may never lead to: every
+// replica's data endpoint, and the private endpoints of a client that stands in
+// no network of Azure's.
+func probeNamed(ctx context.Context, h host.Host, t probe.Target, inv *inventory.Inventory, works <-chan struct{}) *probe.Report {
+	named := infer.Named(inv, t)
+	if len(named.DataHosts) == 0 && len(named.Endpoints) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-works:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(patience):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return probe.Further(ctx, h, t, probe.Options{}, named)
 }
 
 // compose judges what was seen and puts it into the contract's form. noAzure

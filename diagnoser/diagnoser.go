@@ -21,6 +21,8 @@ type Options struct {
 	// Subscription narrows the reads; default AZURE_SUBSCRIPTION_ID, then
 	// every visible subscription.
 	Subscription string
+	// Push also opens an upload to the registry and cancels it.
+	Push bool
 	// Timeout bounds the whole diagnosis. Default two minutes.
 	Timeout time.Duration
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -106,8 +107,35 @@ func (t *transport) readHosts(text string) {
 	}
 }
 
+// maxAnswer bounds what is read of one answer, decompressed. The longest that
+// Azure gives are pages of a few hundred resources.
+const maxAnswer = 8 << 20
+
+// bounded is a body that fails beyond maxAnswer.
+type bounded struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("the answer is longer than %d MiB", maxAnswer>>20)
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
 // RoundTrip implements [http.RoundTripper].
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.roundTrip(r)
+	if err == nil {
+		resp.Body = &bounded{resp.Body, maxAnswer}
+	}
+	return resp, err
+}
+
+func (t *transport) roundTrip(r *http.Request) (*http.Response, error) {
 	if t.proxied == nil || r.URL.Scheme != "https" {
 		return t.direct.RoundTrip(r)
 	}

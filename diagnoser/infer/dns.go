@@ -51,28 +51,37 @@ var nameTable = []situation{
 			summary: func(v *view) string {
 				return fmt.Sprintf("The hosts file pins %s to %s, which DNS no longer gives.", v.host, addrList(v.dns.hosts.Addrs))
 			},
-			remedy: func(v *view) diagnosis.Remedy {
-				return diagnosis.Remedy{
-					Summary:  "Remove the line for " + v.host + " from the hosts file; the registry's addresses change and are served with a TTL of 10 seconds.",
-					Commands: []string{fmt.Sprintf(`sed -i '/[[:space:]]%s\([[:space:]]\|$\)/d' /etc/hosts`, strings.ReplaceAll(v.host, ".", `\.`))},
-				}
-			},
+			remedy: remedyHosts,
 		}},
 	},
 	{
 		name: "the name exists nowhere", family: familyName,
-		seen: seesNameWrong,
-		causes: []candidate{{
-			cause:     diagnosis.DNSNameWrong,
-			decidedBy: "a lookup at a public resolver (dig +short NAME @1.1.1.1), or az acr list --query \"[].loginServer\"",
-			summary: func(v *view) string {
-				if best := closest(v.host, registriesOf(v.inv)); best != "" {
-					return fmt.Sprintf("No registry has the login server name %s; the nearest one that exists is %s.", v.host, best)
-				}
-				return fmt.Sprintf("No registry has the login server name %s: the name is misspelt, of another cloud, or the registry was deleted.", v.host)
+		seen:   seesNameWrong,
+		causes: []candidate{wrongName},
+	},
+	{
+		name: "the resolver outside Azure fails for this name alone", family: familyName,
+		seen: seesForwarderDead,
+		causes: []candidate{
+			{
+				cause:     diagnosis.DNSOnPremNoForwarder,
+				applies:   func(v *view) bool { return v.outside() && v.dns.hasEndpoint() },
+				decidedBy: "the resolver's configuration: which server does it forward azurecr.io to, and does that one answer?",
+				summary: func(v *view) string {
+					return fmt.Sprintf("The resolver %s answers other names and fails for %s: the server that it forwards %s to does not answer.", resolverList(v.dns.configured), v.host, v.suffix())
+				},
+				remedy: remedyForwarder,
 			},
-			remedy: remedyNameWrong,
-		}},
+			{
+				cause:     diagnosis.DNSResolverUnreachable,
+				applies:   func(v *view) bool { return !v.outside() || !v.dns.hasEndpoint() },
+				decidedBy: "the resolver's log for this name",
+				summary: func(v *view) string {
+					return fmt.Sprintf("The configured resolver %s answers other names and gives no answer for %s.", resolverList(v.dns.configured), v.host)
+				},
+				remedy: remedyResolver,
+			},
+		},
 	},
 	{
 		name: "Azure DNS knows the private address, the configured resolver does not", family: familyName,
@@ -162,13 +171,20 @@ var nameTable = []situation{
 				summary: func(v *view) string {
 					return fmt.Sprintf("The resolver of this network does not forward %s to a resolver in the private endpoint's virtual network and gives the public address, which refuses this client.", v.suffix())
 				},
-				remedy: func(v *view) diagnosis.Remedy {
-					return diagnosis.Remedy{Summary: fmt.Sprintf("Forward %s conditionally to a DNS resolver inside the virtual network (Azure DNS Private Resolver's inbound endpoint); 168.63.129.16 itself answers only from inside.", v.suffix())}
-				},
+				remedy: remedyForwarder,
 			},
 			ipRule, egressChanged.asHidden(), publicDisabled, pending,
 		},
 	},
+}
+
+// remedyHosts gives the name back to DNS.
+func remedyHosts(v *view) diagnosis.Remedy {
+	return diagnosis.Remedy{
+		Summary:  "Remove the line for " + v.host + " from the hosts file; the registry's addresses change and are served with a TTL of 10 seconds.",
+		Commands: []string{fmt.Sprintf(`sed -i '/[[:space:]]%s\([[:space:]]\|$\)/d' /etc/hosts`, strings.ReplaceAll(v.host, ".", `\.`))},
+		Changes:  []diagnosis.Change{{Hosts: &diagnosis.Hosts{Remove: []string{v.host}}}},
+	}
 }
 
 func seesPrivateLinkName(v *view) (sighting, bool) {
@@ -206,6 +222,40 @@ func seesResolverUnreachable(v *view) (sighting, bool) {
 	return out, true
 }
 
+// remedyForwarder sends the resolver outside Azure into the virtual network.
+func remedyForwarder(v *view) diagnosis.Remedy {
+	return diagnosis.Remedy{Summary: fmt.Sprintf("Forward %s conditionally to a DNS resolver inside the virtual network (Azure DNS Private Resolver's inbound endpoint); 168.63.129.16 itself answers only from inside.", v.suffix())}
+}
+
+// seesForwarderDead: the resolvers live, and for this name they fail while
+// somebody else knows it. In a virtual network with Azure's own answer at hand
+// that is the custom DNS server's forwarding (seesCustomDNS).
+func seesForwarderDead(v *view) (sighting, bool) {
+	d := v.dns
+	if v.proxied() || !v.allFailed(d) || v.class(d.azure) == private {
+		return sighting{}, false
+	}
+	if _, answered := v.othersResolve(v.host); !answered {
+		return sighting{}, false
+	}
+	var e []diagnosis.Evidence
+	for _, l := range d.configured {
+		e = append(e, dnsEvidence(l, "the resolver fails for this name"))
+	}
+	for i := range v.r.Lookups {
+		if l := &v.r.Lookups[i]; l.Kind == probe.Configured && !strings.HasSuffix(l.Name, "."+v.suffix()) && v.class(l) != failed {
+			e = append(e, dnsEvidence(l, "it answers for other names"))
+			break
+		}
+	}
+	if c := v.class(d.public); c == public || c == private {
+		e = append(e, dnsEvidence(d.public, "the name exists"))
+	}
+	return sighting{evidence: e, weak: "the resolver's configuration and log for this name", excluded: []diagnosis.Exclusion{
+		{Cause: diagnosis.DNSNameWrong, Because: "no resolver denied the name"},
+	}}, true
+}
+
 func seesHostsFile(v *view) (sighting, bool) {
 	if v.proxied() || v.dns.hosts == nil || !v.failing() {
 		return sighting{}, false
@@ -230,9 +280,60 @@ func seesHostsFile(v *view) (sighting, bool) {
 	return sighting{evidence: e, excluded: []diagnosis.Exclusion{{Cause: diagnosis.DNSZoneNotLinked, Because: "the address comes from the hosts file, not from DNS"}}}, true
 }
 
+// proxyNameTable: the proxy refuses, or cannot reach, a name that does not exist.
+var proxyNameTable = []situation{{
+	name: "the name exists nowhere, and the proxy says so in its way", family: familyName,
+	seen:   seesNameWrongByProxy,
+	causes: []candidate{wrongName},
+}}
+
+var wrongName = candidate{
+	cause:     diagnosis.DNSNameWrong,
+	decidedBy: "a lookup at a public resolver (dig +short NAME @1.1.1.1), or az acr list --query \"[].loginServer\"",
+	summary: func(v *view) string {
+		if best := closest(v.host, registriesOf(v.inv)); best != "" {
+			return fmt.Sprintf("No registry has the login server name %s; the nearest one that exists is %s.", v.host, best)
+		}
+		return fmt.Sprintf("No registry has the login server name %s: the name is misspelt, of another cloud, or the registry was deleted.", v.host)
+	},
+	remedy: remedyNameWrong,
+}
+
+// seesNameWrongByProxy: behind a proxy names are the proxy's to resolve, so a
+// denial here counts only if this place's resolver knows names of the internet.
+func seesNameWrongByProxy(v *view) (sighting, bool) {
+	h := v.hop0()
+	if h == nil || h.Status/100 == 2 || h.Status == 0 || h.Status == 407 {
+		return sighting{}, false
+	}
+	witness := false
+	for i := range v.r.Lookups {
+		l := &v.r.Lookups[i]
+		witness = witness || l.Kind == probe.Configured && v.class(l) == public && !strings.EqualFold(l.Name, v.host)
+	}
+	out, ok := absentEverywhere(v)
+	if !ok || !witness && !(v.inv.Known(inventory.Registries) && v.inv.Registry == nil) {
+		return sighting{}, false
+	}
+	out.evidence = append(out.evidence, v.proxyEvidence("the proxy does not lead to such a name either")...)
+	if witness {
+		out.weak = ""
+	}
+	return out, true
+}
+
 func seesNameWrong(v *view) (sighting, bool) {
+	if v.proxied() {
+		return sighting{}, false
+	}
+	return absentEverywhere(v)
+}
+
+// absentEverywhere: every resolver that was asked denies the name, and no alias
+// of a private endpoint stands before it.
+func absentEverywhere(v *view) (sighting, bool) {
 	d := v.dns
-	if v.proxied() || d.hosts != nil || d.hasEndpoint() || v.class(d.effective) != absent || len(d.effective.Chain) > 0 {
+	if d.hosts != nil || d.hasEndpoint() || v.class(d.effective) != absent || len(d.effective.Chain) > 0 {
 		return sighting{}, false
 	}
 	out := sighting{evidence: []diagnosis.Evidence{dnsEvidence(d.effective, "the name does not exist for this client")}}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/acrlab/acrlab/diagnoser/inventory"
+	"github.com/acrlab/acrlab/diagnoser/probe"
 )
 
 // asking is the virtual network whose private zones count: the one of the
@@ -132,7 +133,7 @@ func azureEndpointGone(v *view) ruling {
 		return unread
 	}
 	for i := range v.inv.Endpoints {
-		if e := &v.inv.Endpoints[i]; e.Exists && !strings.EqualFold(e.Status, "Disconnected") {
+		if e := &v.inv.Endpoints[i]; e.Exists {
 			return exclude(fmt.Sprintf("private endpoint %s of the registry exists (connection %s)", e.Name, e.Status))
 		}
 	}
@@ -247,6 +248,12 @@ func azureRecordFallsBack(v *view) ruling {
 }
 
 func azureOnPremDNS(v *view) ruling {
+	for i := range v.r.Endpoints {
+		p := &v.r.Endpoints[i]
+		if e := v.inv.EndpointWith(p.Addr); e != nil && p.TCP != nil && p.TCP.Outcome == probe.Connected {
+			return confirm(fmt.Sprintf("private endpoint %s answers from here: %s", e.Name, tcpText(p)))
+		}
+	}
 	if !v.inv.Known(inventory.Gateways, inventory.Networks, inventory.PrivateEndpoints) {
 		return unread
 	}

@@ -176,7 +176,7 @@ func (s *scene) controlEvidence() []diagnosis.Evidence {
 	var ok, bad []string
 	for i := range s.r.Control {
 		p := &s.r.Control[i]
-		if p.TLS != nil && p.TLS.Outcome == probe.Verified || p.TLS == nil && p.TCP != nil && p.TCP.Outcome == probe.Connected {
+		if stands(p) {
 			ok = append(ok, p.Host)
 		} else {
 			bad = append(bad, p.Host)

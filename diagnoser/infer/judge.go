@@ -10,6 +10,7 @@ package infer
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/acrlab/acrlab/diagnoser/inventory"
 	"github.com/acrlab/acrlab/diagnoser/probe"
@@ -100,13 +101,22 @@ func (s *scene) cases() []matched {
 	for _, l := range s.lanes {
 		if l.daemon && !shellLogin && s.setting(false).HTTPSProxy != "" {
 			// The engine goes its own way round a proxy that is itself broken:
-			// what its way is worth shows when the proxy works.
+			// what its way is worth shows when the proxy works. That it has no
+			// proxy at all shows already.
+			if seen, ok := seesDaemonDirect(l.login); ok {
+				out = append(out, matched{&proxyTable[0], l.login, seen})
+			}
 			continue
 		}
 		var login *matched
 		if m := recognise(loginTable, l.login); m != nil {
 			out, login = append(out, *m), m
 			shellLogin = shellLogin && l.daemon
+		}
+		if login != nil && login.situation.family == familyName {
+			if m := s.behind(l.login); m != nil {
+				out = append(out, *m)
+			}
 		}
 		for _, d := range l.data {
 			if login != nil && login.situation.family == familyName {
@@ -125,6 +135,28 @@ func (s *scene) cases() []matched {
 		}
 	}
 	return out
+}
+
+// behind looks past a resolver that answers nobody: the address that another
+// resolver gives was tried, and if packets to it are stopped as well, that is a
+// fault of its own.
+func (s *scene) behind(login *view) *matched {
+	if !s.allFailed(login.dns) || login.daemon {
+		return nil
+	}
+	for i := range s.r.Paths {
+		p := &s.r.Paths[i]
+		if p.Shell || p.Daemon || p.Via != probe.Direct || !strings.EqualFold(p.Host, login.host) || p.Resolved != probe.AzureDNS && p.Resolved != probe.PublicDNS {
+			continue
+		}
+		v := *login
+		v.path, v.siblings = p, []*probe.Path{p}
+		v.login = &v
+		if m := recognise(packetTable, &v); m != nil {
+			return m
+		}
+	}
+	return nil
 }
 
 // explains says that the layers' path fails by the same stage as the login

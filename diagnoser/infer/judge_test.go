@@ -17,8 +17,9 @@ import (
 type causes = []diagnosis.Cause
 
 var (
-	sharedPrivate = causes{diagnosis.PENSGBlock, diagnosis.UDRBlackhole, diagnosis.VNetPeeringMissing, diagnosis.PEDeletedZoneLeft, diagnosis.DNSZoneRecordOverwritten}
-	sharedRules   = causes{diagnosis.RegistryIPRule, diagnosis.PublicAccessDisabled, diagnosis.EgressIPChanged}
+	sharedPrivate = causes{diagnosis.PENSGBlock, diagnosis.UDRBlackhole, diagnosis.VNetPeeringMissing, diagnosis.PEDeletedZoneLeft, diagnosis.DNSZoneRecordOverwritten, diagnosis.PENotApproved, diagnosis.NSGOutboundDeny}
+	sharedRules   = causes{diagnosis.RegistryIPRule, diagnosis.PublicAccessDisabled, diagnosis.EgressIPChanged, diagnosis.ServiceEndpointNotEnabled}
+	outsideRules  = causes{diagnosis.RegistryIPRule, diagnosis.PublicAccessDisabled, diagnosis.EgressIPChanged}
 	sharedZone    = causes{diagnosis.DNSPrivateZoneMissing, diagnosis.DNSZoneNotLinked}
 	sharedSilence = causes{diagnosis.FirewallDropsRest, diagnosis.NSGOutboundDeny, diagnosis.UDRBlackhole}
 	sharedRecord  = causes{diagnosis.DNSZoneMissingRegistryRecord, diagnosis.PEDeletedZoneLeft}
@@ -119,12 +120,12 @@ var faults = []struct {
 	{"a storage account that is dropped on-premises", func() *probe.Report { return layerCut(false, storage, publicBlob, probe.Silence) }, nil, nil, one(diagnosis.FirewallBlobWildcardMissing)},
 	{"a storage account that is rejected", func() *probe.Report { return layerCut(true, storage, publicBlob, probe.Reset) }, publicAzure, nil, one(diagnosis.FirewallBlobWildcardMissing)},
 	{"a storage account that a name filter refuses", layerFiltered(storage, publicBlob), func() *inventory.Inventory { return withFirewall(publicAzure(), login) }, nil, one(diagnosis.FirewallBlobWildcardMissing)},
-	{"a data endpoint that a name filter refuses", layerFiltered(data, publicData), nil, nil, one(diagnosis.FirewallDropsData)},
+	{"a data endpoint that a name filter refuses", layerFiltered(data, publicData), publicAzure, causes{diagnosis.FirewallDataAfterEnable, diagnosis.FirewallDropsData}, one(diagnosis.FirewallDropsData)},
 	{"data endpoints that came after the firewall", layerFiltered(data, publicData), func() *inventory.Inventory {
 		inv := withFirewall(publicAzure(), login, "*.blob.core.windows.net")
 		inv.Registry.DataEndpointEnabled = true
 		return inv
-	}, one(diagnosis.FirewallDropsData), one(diagnosis.FirewallDataAfterEnable)},
+	}, causes{diagnosis.FirewallDataAfterEnable, diagnosis.FirewallDropsData}, one(diagnosis.FirewallDataAfterEnable)},
 	{"one replica's data endpoint", replicaCut, nil, nil, one(diagnosis.GeoReplicaDataBlocked)},
 	{"a storage account that refuses the network", storagePolicy, nil, nil, one(diagnosis.StorageServiceEndpointPolicy)},
 
@@ -176,7 +177,7 @@ var faults = []struct {
 		inv := publicAzure()
 		inv.Registry.PublicNetworkAccess, inv.Registry.DefaultAction = "Disabled", "Deny"
 		return inv
-	}, sharedRules, one(diagnosis.PublicAccessDisabled)},
+	}, outsideRules, one(diagnosis.PublicAccessDisabled)},
 	{"a subnet rule without service endpoint", func() *probe.Report { return refused(true) }, func() *inventory.Inventory {
 		inv := publicAzure()
 		inv.Registry.DefaultAction, inv.Registry.VirtualNetworkRules = "Deny", []string{inv.Networks[0].Subnets[0].ID}
@@ -319,7 +320,7 @@ func sane(t *testing.T, j Judgement) {
 		}
 		for _, c := range f.Remedy.Changes {
 			n := 0
-			for _, set := range []bool{c.ARM != nil, c.Allow != nil, c.Environment != nil, c.Resolver != nil, c.UseRegistry != ""} {
+			for _, set := range []bool{c.ARM != nil, c.Allow != nil, c.Environment != nil, c.Resolver != nil, c.Hosts != nil, c.UseRegistry != ""} {
 				if set {
 					n++
 				}

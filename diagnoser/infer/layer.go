@@ -50,9 +50,7 @@ var layerNameTable = []situation{
 			summary: func(v *view) string {
 				return fmt.Sprintf("The hosts file pins %s to %s, which DNS no longer gives.", v.host, addrList(v.dns.hosts.Addrs))
 			},
-			remedy: func(v *view) diagnosis.Remedy {
-				return diagnosis.Remedy{Summary: "Remove the line for " + v.host + " from the hosts file."}
-			},
+			remedy: remedyHosts,
 		}},
 	},
 }
@@ -331,7 +329,8 @@ func (s *scene) foresee(found []diagnosis.Finding) []diagnosis.Finding {
 	byName := false
 	for _, f := range found {
 		switch f.Cause {
-		case diagnosis.DNSZoneNotLinked, diagnosis.DNSPrivateZoneMissing, diagnosis.DNSZoneMissingRegistryRecord, diagnosis.CustomDNSNoForwarder, diagnosis.DNSResolverUnreachable:
+		case diagnosis.DNSZoneNotLinked, diagnosis.DNSPrivateZoneMissing, diagnosis.DNSZoneMissingRegistryRecord, diagnosis.CustomDNSNoForwarder, diagnosis.DNSResolverUnreachable,
+			diagnosis.DNSZoneMissingDataRecord, diagnosis.DNSReplicaRecordMissing, diagnosis.DNSDataRecordPublicFallback, diagnosis.DNSStalePublicIP:
 			byName = byName || f.Certainty == diagnosis.Proven
 		}
 	}

@@ -31,7 +31,7 @@ var privateCauses = []candidate{
 		},
 		remedy: remedyZoneLeft,
 	},
-	pending,
+	pending.asListed(),
 	{
 		cause: diagnosis.VNetPeeringMissing, azure: azurePeering,
 		decidedBy: "az network vnet peering list of this client's virtual network (Connected to that of the private endpoint, both ways?)",
@@ -60,8 +60,9 @@ var privateCauses = []candidate{
 		remedy: remedyInboundRule,
 	},
 	{
-		cause: diagnosis.NSGOutboundDeny, hidden: true, azure: azureOutboundRule,
-		summary: nsgOutbound.summary, remedy: remedyOutboundRule,
+		cause: diagnosis.NSGOutboundDeny, applies: mayBeInVNet, azure: azureOutboundRule,
+		decidedBy: nsgOutbound.decidedBy,
+		summary:   nsgOutbound.summary, remedy: remedyOutboundRule,
 	},
 	{
 		cause: diagnosis.FirewallDropsRest, hidden: true, azure: azureFirewallOnRoute,
@@ -258,12 +259,29 @@ var pending = candidate{
 	remedy: remedyApprove,
 }
 
+// asListed names the cause from the network alone as well: an endpoint that is
+// not approved is as silent as any.
+func (c candidate) asListed() candidate {
+	c.hidden = false
+	c.azure = func(v *view) ruling {
+		r := azurePending(v)
+		if r.verdict != unknown || !v.inv.Known(inventory.PrivateEndpoints) {
+			return r
+		}
+		if live := v.live(); len(live) > 0 {
+			return exclude("the connection of private endpoint " + live[0].Name + " is Approved")
+		}
+		return exclude("no private endpoint waits for approval")
+	}
+	return c
+}
+
 func (s *scene) unapproved() *inventory.PrivateEndpoint {
 	if s.inv == nil {
 		return nil
 	}
 	for i := range s.inv.Endpoints {
-		if e := &s.inv.Endpoints[i]; e.Exists && (strings.EqualFold(e.Status, "Pending") || strings.EqualFold(e.Status, "Rejected")) {
+		if e := &s.inv.Endpoints[i]; e.Exists && !strings.EqualFold(e.Status, "Approved") && e.Status != "" {
 			return e
 		}
 	}

@@ -16,9 +16,10 @@ var proxyTable = []situation{
 		name: "the container engine goes round the proxy", family: familyProxy,
 		seen: seesDaemonDirect,
 		causes: []candidate{{
-			cause: diagnosis.DaemonIgnoresProxy,
+			cause:     diagnosis.DaemonIgnoresProxy,
+			decidedBy: "a second diagnosis once the proxy lets the shell through",
 			summary: func(v *view) string {
-				return fmt.Sprintf("%s has no proxy and tries to reach %s directly, which fails; the shell gets through by %s.", engine(v.scene), v.host, v.r.Vantage.Shell.HTTPSProxy)
+				return fmt.Sprintf("%s has no proxy and tries to reach %s directly, which fails; the shell goes by %s.", capital(engine(v.scene)), v.host, v.r.Vantage.Shell.HTTPSProxy)
 			},
 			remedy: remedyDaemonProxy,
 		}},
@@ -29,11 +30,12 @@ var proxyTable = []situation{
 		causes: []candidate{{
 			cause: diagnosis.ProxyUnreachable,
 			summary: func(v *view) string {
+				if set := v.setting(v.daemon); set.Malformed != "" {
+					return fmt.Sprintf("The proxy setting of %s (%s) cannot be used: %s.", v.whose(), set.From, set.Malformed)
+				}
 				return fmt.Sprintf("The proxy %s of %s (%s) does not answer.", v.proxyURL(), v.whose(), v.setting(v.daemon).From)
 			},
-			remedy: func(v *view) diagnosis.Remedy {
-				return diagnosis.Remedy{Summary: fmt.Sprintf("Correct the proxy address in %s, or start the proxy; is it needed at all for %s?", v.setting(v.daemon).From, v.host)}
-			},
+			remedy: remedyProxyAddress,
 		}},
 	},
 	{
@@ -145,8 +147,23 @@ func seesDaemonDirect(v *view) (sighting, bool) {
 			shell = l.login
 		}
 	}
-	if shell == nil || !shell.proxied() || !shell.sound() {
+	if shell == nil || !shell.proxied() {
 		return sighting{}, false
+	}
+	if !shell.sound() {
+		// The proxy lives and turns the shell away: the engine passes it by all
+		// the same, and what that is worth shows when the proxy lets both in.
+		if h := shell.hop0(); h == nil || h.Status < 400 || h.Status >= 500 || v.path.TCP == nil || v.path.TCP.Outcome == probe.Connected {
+			return sighting{}, false
+		}
+		return sighting{
+			weak: "the engine's way once the proxy lets the shell through",
+			evidence: []diagnosis.Evidence{
+				{Probe: "daemon", Saw: fmt.Sprintf("%s has no proxy (read: %s)", engine(v.scene), strings.Join(d.Read, ", ")), Means: "the engine pulls directly"},
+				pathEvidence(v.path, "the engine's own way does not lead to the registry"),
+				{Probe: "proxy", Saw: proxyText(shell.path), Means: "the shell's proxy answers; nothing else leads out"},
+			},
+		}, true
 	}
 	e := []diagnosis.Evidence{
 		{Probe: "daemon", Saw: fmt.Sprintf("%s has no proxy (read: %s)", engine(v.scene), strings.Join(d.Read, ", ")), Means: "the engine pulls directly"},
@@ -173,6 +190,13 @@ func (v *view) proxyURL() string {
 	return v.setting(v.daemon).HTTPSProxy
 }
 
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
 func (v *view) whose() string {
 	if v.daemon {
 		return engine(v.scene)
@@ -191,7 +215,7 @@ func (v *view) proxyEvidence(means string) []diagnosis.Evidence {
 	set := v.setting(v.daemon)
 	var e []diagnosis.Evidence
 	if set.HTTPSProxy != "" {
-		e = append(e, diagnosis.Evidence{Probe: "proxy", Saw: fmt.Sprintf("%s uses %s (%s); NO_PROXY does not cover %s", v.whose(), set.HTTPSProxy, set.From, v.host), Means: "requests for this host go to the proxy"})
+		e = append(e, diagnosis.Evidence{Probe: "proxy", Saw: fmt.Sprintf("%s uses the proxy %s (%s); NO_PROXY does not cover %s", v.whose(), set.HTTPSProxy, set.From, v.host), Means: "requests for this host go to the proxy"})
 	}
 	return append(e, diagnosis.Evidence{Probe: "proxy", Saw: proxyText(v.path), Means: means})
 }
@@ -210,7 +234,8 @@ func seesProxyUnreachable(v *view) (sighting, bool) {
 	}
 	out := sighting{evidence: v.proxyEvidence("the proxy itself cannot be used; nothing reached the registry")}
 	if set.Malformed != "" {
-		out.evidence = append(out.evidence, diagnosis.Evidence{Probe: "proxy", Saw: set.From + ": " + set.Malformed, Means: "clients read this value in different ways"})
+		// Nothing was sent anywhere, so there is nothing to say of the proxy.
+		out.evidence = append(out.evidence[:len(out.evidence)-1], diagnosis.Evidence{Probe: "proxy", Saw: set.From + ": " + set.Malformed, Means: "clients read this value in different ways"})
 	}
 	out.excluded = []diagnosis.Exclusion{{Cause: diagnosis.FirewallDropsRest, Because: "no packet to the registry was sent: the proxy is the hop that fails"}}
 	return out, true

@@ -2,6 +2,7 @@ package infer
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -87,6 +88,25 @@ func (s *scene) observations() []diagnosis.Observation {
 			add("dns", "the registry has a private endpoint; this host uses the public one and is let in")
 		}
 	}
+	s.observeNames(add)
+	if a := s.r.API; a != nil && a.Push != nil {
+		switch p := a.Push; {
+		case p.OK:
+			add("push", "an upload was opened, written to and cancelled: images can be pushed")
+		case p.HTTP.Status != 0:
+			add("push", "images cannot be pushed: %s %s answered %d", p.HTTP.Method, p.HTTP.URL, p.HTTP.Status)
+		default:
+			add("push", "images cannot be pushed: %s", p.HTTP.Err)
+		}
+	}
+	if b := s.blob(); b != nil && b.OK {
+		for i := range s.r.Paths {
+			p := &s.r.Paths[i]
+			if p.Role == probe.RoleData && p.Shell && !strings.EqualFold(p.Host, b.Host) && (p.TLS == nil || p.TLS.Outcome != probe.Verified) {
+				add("layer", "layers come, but the data endpoint %s of another replica is out of reach: %s", p.Host, pathEvidence(p, "").Saw)
+			}
+		}
+	}
 	if v.HasSkew && v.ClockSkew.Abs() >= time.Minute {
 		add("clock", "this host's clock is %s off", v.ClockSkew.Abs().Round(time.Second))
 	}
@@ -95,12 +115,46 @@ func (s *scene) observations() []diagnosis.Observation {
 		if p.TCP == nil && p.TLS == nil && p.Proxy == nil {
 			continue
 		}
-		if p.TLS != nil && p.TLS.Outcome == probe.Verified || p.TLS == nil && p.TCP != nil && p.TCP.Outcome == probe.Connected {
+		if stands(p) {
 			continue
 		}
 		add("tcp", "%s", pathEvidence(p, "").Saw)
 	}
 	return out
+}
+
+// observeNames says what is unusual about the answers that clients go by.
+func (s *scene) observeNames(add func(probe, format string, args ...any)) {
+	for _, d := range s.r.Vantage.Search {
+		for i := range s.r.Lookups {
+			if l := &s.r.Lookups[i]; strings.EqualFold(l.Name, s.r.Target.Host+"."+d) && len(l.Addrs) > 0 {
+				add("dns", "search domain %s with ndots:%d: programs here ask %s first and are given %s", d, s.r.Vantage.NDots, l.Name, addrList(l.Addrs))
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for i := range s.r.Paths {
+		h := s.r.Paths[i].Host
+		if seen[h] {
+			continue
+		}
+		seen[h] = true
+		n := s.name(h)
+		if n.hosts != nil {
+			add("dns", "the hosts file gives %s the address %s", h, addrList(n.hosts.Addrs))
+		}
+		if l := n.effective; l != nil {
+			var six []netip.Addr
+			for _, a := range l.Addrs {
+				if a.Is6() {
+					six = append(six, a)
+				}
+			}
+			if len(six) > 0 {
+				add("dns", "%s has IPv6 addresses: %s", h, addrList(six))
+			}
+		}
+	}
 }
 
 func orText(s, other string) string {

@@ -74,7 +74,7 @@ func union(a, b []string) []string {
 func (v *view) names() []string {
 	switch v.role {
 	case probe.RoleStorage:
-		return union([]string{"*.blob.core.windows.net"}, []string{v.host})
+		return union([]string{"*" + v.blobSuffix()}, []string{v.host})
 	case probe.RoleData:
 		out := []string{v.host}
 		for _, h := range v.dataHosts() {
@@ -88,10 +88,10 @@ func (v *view) names() []string {
 	data := v.dataHosts()
 	if reg := v.registry(); reg != nil && !reg.DataEndpointEnabled {
 		data = slices.DeleteFunc(data, func(h string) bool { return roleOf(h) == probe.RoleData })
-		data = union(data, []string{"*.blob.core.windows.net"})
+		data = union(data, []string{"*" + v.blobSuffix()})
 	}
 	if len(data) == 0 {
-		data = []string{"*.data." + v.suffix(), "*.blob.core.windows.net"}
+		data = []string{"*.data." + v.suffix(), "*" + v.blobSuffix()}
 	}
 	return union(out, data)
 }
@@ -139,7 +139,7 @@ func remedyFirewall(v *view) diagnosis.Remedy {
 	case v.path != nil && v.path.TCP != nil && v.path.TCP.Outcome == probe.Connected || v.proxied():
 		text += " (it filters by name)."
 	case v.role == probe.RoleLogin:
-		text += "; by address, the service tag AzureContainerRegistry covers it. Layers need their endpoint as well: *.data." + v.suffix() + ", or *.blob.core.windows.net without data endpoints."
+		text += "; by address, the service tag AzureContainerRegistry covers it. Layers need their endpoint as well: *.data." + v.suffix() + ", or *" + v.blobSuffix() + " without data endpoints."
 	case v.role == probe.RoleStorage:
 		text += ", or enable data endpoints on the registry and allow those by name."
 	default:

@@ -42,6 +42,9 @@ func remedyAzureFirewall(v *view, f *inventory.Firewall, pass inventory.Passage)
 		return out
 	}
 	classic := inventory.SameID(target.GroupID, f.ID)
+	if pass.By != "" {
+		return remedyDenyRule(v, f, target, pass, classic)
+	}
 	body := addNames(target, pass, hosts, classic)
 	if body == nil {
 		return out
@@ -61,10 +64,22 @@ func policyCommand(f *inventory.Firewall, groupName string, priority int, hosts 
 		"--rule-name", "AllowContainerRegistry", "--rule-type", "ApplicationRule", "--protocols", "Https=443", "--source-addresses", "*") + " --target-fqdns " + quoted(hosts)
 }
 
-// newPriority comes before the collection's own.
+// newPriority is a number that no collection of the group has: nothing denies
+// the names but the default, so any place will do.
 func newPriority(c *inventory.RuleCollection) int {
-	own := c.Priority % 100000
-	return max(100, own-1)
+	var body struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	if json.Unmarshal(c.GroupRaw, &body) != nil {
+		return 100
+	}
+	for _, key := range []string{"ruleCollections", "applicationRuleCollections"} {
+		var list []any
+		if json.Unmarshal(body.Properties[key], &list) == nil {
+			return freePriority(list)
+		}
+	}
+	return 100
 }
 
 // addNames changes the resource that holds a collection; nil if it cannot be read.
@@ -110,9 +125,9 @@ func addNames(c *inventory.RuleCollection, pass inventory.Passage, hosts []strin
 			}
 		}
 	}
-	fresh := any(applicationCollection(newPriority(c), hosts))
+	fresh := any(applicationCollection(freePriority(list), hosts))
 	if classic {
-		fresh = object{"name": "AllowContainerRegistry", "properties": object{"priority": newPriority(c), "action": object{"type": "Allow"},
+		fresh = object{"name": "AllowContainerRegistry", "properties": object{"priority": freePriority(list), "action": object{"type": "Allow"},
 			"rules": []any{object{"name": "AllowContainerRegistry", "protocols": []any{object{"protocolType": "Https", "port": 443}}, "sourceAddresses": []string{"*"}, "targetFqdns": hosts}}}}
 	}
 	props[key] = append([]any{fresh}, list...)
@@ -141,4 +156,85 @@ func quoted(hosts []string) string {
 		out = append(out, h)
 	}
 	return strings.Join(out, " ")
+}
+
+// freePriority is the first number that no collection of a group has.
+func freePriority(collections []any) int {
+	for p := 100; ; p++ {
+		if !slices.ContainsFunc(collections, func(raw any) bool { return priorityOf(raw) == p }) {
+			return p
+		}
+	}
+}
+
+func priorityOf(collection any) int {
+	entry, _ := collection.(map[string]any)
+	if inner, ok := entry["properties"].(map[string]any); ok {
+		entry = inner
+	}
+	n, _ := entry["priority"].(float64)
+	return int(n)
+}
+
+// remedyDenyRule takes away the rule that denies. An exception before it would
+// need a free number in front of it and, for a network rule, addresses that
+// change; the rule's owner may narrow it instead.
+func remedyDenyRule(v *view, f *inventory.Firewall, c *inventory.RuleCollection, pass inventory.Passage, classic bool) diagnosis.Remedy {
+	_, rule, _ := strings.Cut(pass.By, "/")
+	hosts := v.names()
+	out := diagnosis.Remedy{Summary: fmt.Sprintf("Remove rule %s of collection %s from Azure Firewall %s, or narrow it so that it no longer denies %s.", rule, c.Name, f.Name, strings.Join(hosts, ", "))}
+	var body object
+	if json.Unmarshal(c.GroupRaw, &body) != nil {
+		return out
+	}
+	delete(body, "etag")
+	props, _ := body["properties"].(map[string]any)
+	key, kind := "ruleCollections", "application-rule"
+	if classic {
+		key = "applicationRuleCollections"
+		if pass.Layer == "NetworkRule" {
+			key, kind = "networkRuleCollections", "network-rule"
+		}
+	}
+	if !withoutRule(props, key, c.Name, rule) {
+		return out
+	}
+	out.Changes = []diagnosis.Change{put(c.GroupID, inventory.APINetwork, body)}
+	if classic {
+		out.Commands = []string{az("network", "firewall", kind, "delete", "-g", group(f.ID), "--firewall-name", f.Name, "--collection-name", c.Name, "-n", rule)}
+	} else {
+		out.Commands = []string{az("network", "firewall", "policy", "rule-collection-group", "collection", "rule", "remove", "-g", group(f.PolicyID), "--policy-name", inventory.Segment(f.PolicyID, "firewallPolicies"),
+			"--rule-collection-group-name", inventory.Segment(c.GroupID, "ruleCollectionGroups"), "--collection-name", c.Name, "-n", rule)}
+	}
+	return out
+}
+
+// withoutRule takes a rule out of a collection, and the collection out of its
+// list if it holds no other.
+func withoutRule(props map[string]any, key, collection, rule string) bool {
+	list, _ := props[key].([]any)
+	for i, raw := range list {
+		entry, _ := raw.(map[string]any)
+		if entry["name"] != collection {
+			continue
+		}
+		inner := entry
+		if p, ok := entry["properties"].(map[string]any); ok {
+			inner = p
+		}
+		rules, _ := inner["rules"].([]any)
+		left := slices.DeleteFunc(slices.Clone(rules), func(r any) bool {
+			m, _ := r.(map[string]any)
+			return m["name"] == rule
+		})
+		if len(left) == len(rules) {
+			return false
+		}
+		inner["rules"] = left
+		if len(left) == 0 {
+			props[key] = slices.Delete(slices.Clone(list), i, i+1)
+		}
+		return true
+	}
+	return false
 }

@@ -27,7 +27,7 @@ func remedyResolver(v *view) diagnosis.Remedy {
 	if v.r.Vantage.InAzureVNet != nil && *v.r.Vantage.InAzureVNet {
 		return diagnosis.Remedy{
 			Summary:  fmt.Sprintf("Bring the DNS server %s back, or set the virtual network to Azure-provided DNS.", resolverList(v.dns.configured)),
-			Commands: []string{`az network vnet update -g GROUP -n VNET --dns-servers ""`},
+			Commands: []string{`az network vnet update -g GROUP -n VNET --dns-servers "[]"`},
 		}
 	}
 	out := diagnosis.Remedy{Summary: fmt.Sprintf("Bring the resolver %s back, or configure one that answers.", resolverList(v.dns.configured))}
@@ -44,9 +44,11 @@ func (v *view) hasServer(n *inventory.VirtualNetwork) bool {
 	return slices.ContainsFunc(v.dns.configured, func(l *probe.Lookup) bool { return slices.Contains(n.DNSServers, l.Resolver) })
 }
 
-// azureProvidedDNS empties dhcpOptions.dnsServers.
+// azureProvidedDNS empties dhcpOptions.dnsServers. The empty string that az's own
+// help names is sent as an address, which Azure refuses
+// (https://github.com/Azure/azure-cli/issues/28294); an empty list is not.
 func azureProvidedDNS(n *inventory.VirtualNetwork, summary string) diagnosis.Remedy {
-	out := diagnosis.Remedy{Summary: summary, Commands: []string{az("network", "vnet", "update", "-g", group(n.ID), "-n", n.Name, "--dns-servers", "")}}
+	out := diagnosis.Remedy{Summary: summary, Commands: []string{az("network", "vnet", "update", "-g", group(n.ID), "-n", n.Name, "--dns-servers", "[]")}}
 	if body := withProperty(n.Raw, object{"dnsServers": []string{}}, "dhcpOptions"); body != nil {
 		out.Changes = []diagnosis.Change{put(n.ID, inventory.APINetwork, body)}
 	}
@@ -77,7 +79,7 @@ func remedyCustomDNS(v *view) diagnosis.Remedy {
 		r := azureProvidedDNS(v.network, text+fmt.Sprintf("; or set virtual network %s to Azure-provided DNS, if nothing else needs the server.", v.network.Name))
 		return r
 	}
-	return diagnosis.Remedy{Summary: text + "; or set the virtual network to Azure-provided DNS.", Commands: []string{`az network vnet update -g GROUP -n VNET --dns-servers ""`}}
+	return diagnosis.Remedy{Summary: text + "; or set the virtual network to Azure-provided DNS.", Commands: []string{`az network vnet update -g GROUP -n VNET --dns-servers "[]"`}}
 }
 
 func remedyNameWrong(v *view) diagnosis.Remedy {

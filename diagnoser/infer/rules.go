@@ -64,8 +64,13 @@ var rulesTable = []situation{
 		causes: []candidate{
 			ipRule, egressChanged, publicDisabled, pending,
 			{
-				cause: diagnosis.ServiceEndpointNotEnabled, hidden: true, azure: azureServiceEndpointMissing,
+				cause: diagnosis.ServiceEndpointNotEnabled, azure: azureServiceEndpointMissing,
+				applies:   func(v *view) bool { return v.r.Vantage.InAzureVNet != nil && *v.r.Vantage.InAzureVNet },
+				decidedBy: subnetRuleRead,
 				summary: func(v *view) string {
+					if v.subnet == nil {
+						return "The registry may have a rule for this client's subnet, which lacks the service endpoint " + registryService + " that the rule needs."
+					}
 					return fmt.Sprintf("The registry has a rule for %s, but the subnet has no service endpoint %s, so its traffic arrives from a public address that no rule allows.", subnetName(v), registryService)
 				},
 				remedy: remedyServiceEndpoint,
@@ -350,8 +355,11 @@ func azureServiceEndpointOffHere(v *view) ruling {
 }
 
 func azureServiceEndpointMissing(v *view) ruling {
-	if !v.rulesKnown() || disabled(v.inv.Registry) || !v.subnetAllowed() || v.serviceEndpoint() {
+	switch {
+	case !v.rulesKnown():
 		return unread
+	case disabled(v.inv.Registry) || !v.subnetAllowed() || v.serviceEndpoint():
+		return exclude(v.subnetFacts())
 	}
 	return confirm(v.subnetFacts())
 }

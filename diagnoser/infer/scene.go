@@ -2,6 +2,7 @@ package infer
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -224,6 +225,19 @@ func (s *scene) suffix() string {
 	return "azurecr.io"
 }
 
+// blobSuffix ends the names of storage accounts in the registry's cloud
+// (https://learn.microsoft.com/azure/azure-government/compare-azure-government-global-azure,
+// https://learn.microsoft.com/azure/china/resources-developer-guide).
+func (s *scene) blobSuffix() string {
+	switch s.suffix() {
+	case "azurecr.us":
+		return ".blob.core.usgovcloudapi.net"
+	case "azurecr.cn":
+		return ".blob.core.chinacloudapi.cn"
+	}
+	return ".blob.core.windows.net"
+}
+
 // zoneName is the private DNS zone of private endpoints to registries.
 func (s *scene) zoneName() string { return "privatelink." + s.suffix() }
 
@@ -248,12 +262,38 @@ func roleOf(host string) probe.EndpointRole {
 // tags are the service tags that cover a public endpoint
 // (https://learn.microsoft.com/azure/container-registry/container-registry-firewall-access-rules).
 func (v *view) tags() []string {
-	switch v.role {
-	case probe.RoleStorage:
+	if v.role == probe.RoleStorage {
 		return []string{"Storage"}
-	default:
-		return []string{"AzureContainerRegistry"}
 	}
+	const tag = "AzureContainerRegistry"
+	if region := v.home(); region != "" {
+		return []string{tag, tag + "." + region}
+	}
+	return []string{tag}
+}
+
+// cloudApp matches the end of a registry's public alias chain, which tells the
+// region that serves: r0318eus-az.eastus.cloudapp.azure.com.
+var cloudApp = regexp.MustCompile(`^[^.]+\.([a-z0-9-]+)\.cloudapp\.(?:azure\.com|usgovcloudapi\.net|chinacloudapi\.cn)\.?$`)
+
+// home is the region whose address the endpoint has; empty if nothing tells.
+func (v *view) home() string {
+	if v.role == probe.RoleData {
+		if r := v.region(); r != v.host {
+			return r
+		}
+	}
+	for _, l := range []*probe.Lookup{v.dns.effective, v.dns.public, v.dns.azure} {
+		if l == nil || !slices.Contains(l.Addrs, v.addr()) {
+			continue
+		}
+		for _, c := range l.Chain {
+			if m := cloudApp.FindStringSubmatch(strings.ToLower(c.Target)); m != nil {
+				return m[1]
+			}
+		}
+	}
+	return ""
 }
 
 func (v *view) addr() netip.Addr {
@@ -266,13 +306,22 @@ func (v *view) addr() netip.Addr {
 	return netip.Addr{}
 }
 
+// stands says that a connection leads to its endpoint: to the proxy alone is
+// not enough.
+func stands(p *probe.Path) bool {
+	if p.TLS != nil {
+		return p.TLS.Outcome == probe.Verified
+	}
+	return p.Proxy == nil && p.TCP != nil && p.TCP.Outcome == probe.Connected
+}
+
 // controls says how the connections went that have nothing to do with the
 // registry: at least one stands, or none of those tried.
 func (s *scene) controls() (tried, fine int) {
 	for i := range s.r.Control {
 		p := &s.r.Control[i]
 		tried++
-		if p.TLS != nil && p.TLS.Outcome == probe.Verified || p.TLS == nil && p.TCP != nil && p.TCP.Outcome == probe.Connected {
+		if stands(p) {
 			fine++
 		}
 	}
@@ -304,4 +353,23 @@ func (s *scene) dataHosts() []string {
 		}
 	}
 	return out
+}
+
+// Named is what Azure names for the probes: every data endpoint, and the
+// addresses under which private endpoints serve the login server.
+func Named(inv *inventory.Inventory, t probe.Target) probe.Named {
+	n := probe.Named{Endpoints: map[netip.Addr]string{}}
+	if inv == nil {
+		return n
+	}
+	if inv.Registry != nil && inv.Registry.DataEndpointEnabled {
+		n.DataHosts = inv.Registry.DataEndpointHosts
+	}
+	for i := range inv.Endpoints {
+		e := &inv.Endpoints[i]
+		if a := e.AddressOf(t.Host); e.Exists && a.IsValid() && len(n.Endpoints) < 4 {
+			n.Endpoints[a] = t.Host
+		}
+	}
+	return n
 }

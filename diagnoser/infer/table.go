@@ -8,7 +8,7 @@ import (
 
 // loginTable is tried in order on the login server's path: the first situation
 // that is recognised is the broken stage.
-var loginTable = slices.Concat(proxyTable, nameTable, packetTable, tlsTable, rulesTable, ipv6Table)
+var loginTable = slices.Concat(proxyNameTable, proxyTable, nameTable, packetTable, tlsTable, rulesTable, ipv6Table)
 
 // dataTable is tried on the path to each endpoint that layers come from.
 var dataTable = slices.Concat(dataProxyTable, proxyTable[1:], layerNameTable, layerTable, tlsTable, layerAnswerTable)

@@ -55,17 +55,27 @@ var tlsTable = []situation{
 			applies: func(v *view) bool {
 				return v.role == probe.RoleLogin
 			},
+			azure: azureNameDenied,
 			summary: func(v *view) string {
+				if f, p := v.azureFirewall(); f != nil && !p.Allow {
+					return firewallText(f, p, v.host) + "."
+				}
 				return fmt.Sprintf("A firewall reads the server name in the TLS ClientHello and does not let %s pass.", v.host)
 			},
 			decidedBy: "the firewall's log for " + "the login server's name (AZFWApplicationRule on Azure Firewall)",
 			remedy:    remedyFirewall,
 		}, {
-			cause:   diagnosis.FirewallDataAfterEnable,
-			applies: func(v *view) bool { return v.role == probe.RoleData },
-			hidden:  true, azure: azureBlobRulesOnly,
-			summary: summaryAfterEnable,
-			remedy:  remedyFirewall,
+			cause: diagnosis.FirewallDataAfterEnable,
+			// In a virtual network the firewall may be Azure's own, whose rules only
+			// Azure tells.
+			applies: func(v *view) bool {
+				inVNet := v.r.Vantage.InAzureVNet != nil && *v.r.Vantage.InAzureVNet
+				return v.role == probe.RoleData && (inVNet && !v.inv.Known(inventory.Registries) || azureBlobRulesOnly(v).verdict == confirmed)
+			},
+			azure:     azureBlobRulesOnly,
+			decidedBy: "the firewall's rules: do they allow blob storage and not the data endpoint?",
+			summary:   summaryAfterEnable,
+			remedy:    remedyFirewall,
 		}, {
 			cause:   diagnosis.FirewallDropsData,
 			applies: func(v *view) bool { return v.role == probe.RoleData },
@@ -78,8 +88,9 @@ var tlsTable = []situation{
 		}, {
 			cause:     diagnosis.FirewallBlobWildcardMissing,
 			applies:   func(v *view) bool { return v.role == probe.RoleStorage },
+			azure:     azureNameDenied,
 			summary:   summaryBlob,
-			decidedBy: "the firewall's log for *.blob.core.windows.net",
+			decidedBy: "the firewall's log for the storage account's name",
 			remedy:    remedyFirewall,
 		}},
 	},
@@ -173,7 +184,6 @@ func seesNameFilter(v *view) (sighting, bool) {
 	case other != nil && !cut(other):
 		out.evidence = append(out.evidence, diagnosis.Evidence{Probe: "tls", Saw: tlsText(other.ServerName, other), Means: "the same address answers to another name: the name is what is filtered"})
 	case azureNameRule(v).verdict == confirmed:
-		out.evidence = append(out.evidence, diagnosis.Evidence{Probe: "azure", Saw: azureNameRule(v).saw, Means: "the firewall ends handshakes whose name no rule allows"})
 	case fine > 0 || v.role != probe.RoleLogin && v.login.sound():
 		// A filter that allows a list refuses the innocent name as well.
 		if v.role == probe.RoleLogin {
@@ -208,6 +218,15 @@ func seesStall(v *view) (sighting, bool) {
 	return sighting{evidence: append(e, v.controlEvidence()...)}, true
 }
 
+// azureNameDenied confirms a name filter by the Azure Firewall on the route.
+// That one may let the name pass and another device stop it.
+func azureNameDenied(v *view) ruling {
+	if r := azureNameRule(v); r.verdict == confirmed {
+		return r
+	}
+	return unread
+}
+
 // azureNameRule: the Azure Firewall on the route has no rule for the name.
 func azureNameRule(v *view) ruling {
 	f, p := v.azureFirewall()
@@ -228,18 +247,18 @@ func azureBlobRulesOnly(v *view) ruling {
 	if f == nil || p.Allow || !v.inv.Known(inventory.Registries) || v.inv.Registry == nil || !v.inv.Registry.DataEndpointEnabled {
 		return unread
 	}
-	blob := f.Pass("acrlabcheck.blob.core.windows.net", inventory.Flow{Source: v.r.Vantage.Source, Destination: v.addr(), Port: 443, DestinationTags: []string{"Storage"}})
+	blob := f.Pass("acrlabcheck"+v.blobSuffix(), inventory.Flow{Source: v.r.Vantage.Source, Destination: v.addr(), Port: 443, DestinationTags: []string{"Storage"}})
 	if !blob.Allow {
 		return unread
 	}
-	return confirm(fmt.Sprintf("the registry has data endpoints enabled; Azure Firewall %s allows *.blob.core.windows.net (rule %s) and not %s", f.Name, blob.By, v.host))
+	return confirm(fmt.Sprintf("the registry has data endpoints enabled; Azure Firewall %s allows *%s (rule %s) and not %s", f.Name, v.blobSuffix(), blob.By, v.host))
 }
 
 func notAfterEnable(v *view) ruling {
 	if r := azureBlobRulesOnly(v); r.verdict == confirmed {
 		return exclude("the firewall's rules are those from before data endpoints were enabled")
 	}
-	return unread
+	return azureNameDenied(v)
 }
 
 func summaryAfterEnable(v *view) string {
@@ -247,7 +266,7 @@ func summaryAfterEnable(v *view) string {
 }
 
 func summaryBlob(v *view) string {
-	return fmt.Sprintf("Layers come from the storage account %s, which the firewall does not let pass: *.blob.core.windows.net is not allowed.", v.host)
+	return fmt.Sprintf("Layers come from the storage account %s, which the firewall does not let pass: *%s is not allowed.", v.host, v.blobSuffix())
 }
 
 var mtu = candidate{

@@ -144,14 +144,8 @@ func (i *Inventory) prefixMatches(p string, a netip.Addr, tags []string, in *Vir
 	case strings.EqualFold(p, "AzureLoadBalancer"):
 		return boolean(a == netip.MustParseAddr("168.63.129.16"))
 	}
-	for _, t := range tags {
-		if strings.EqualFold(p, t) {
-			return yes
-		}
-		// "AzureContainerRegistry.EastUS" may or may not be the region in use.
-		if len(p) > len(t) && strings.EqualFold(p[:len(t)+1], t+".") {
-			return maybe
-		}
+	if a := regional(p, tags); a != no {
+		return a
 	}
 	if a.IsPrivate() {
 		return no // the remaining tags are of public addresses
@@ -194,6 +188,25 @@ func (i *Inventory) reachesGateway(n *VirtualNetwork) bool {
 
 func contains(ps []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(ps, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// regional matches a service tag against those that are known to cover an
+// address. "AzureContainerRegistry.EastUS" may or may not be the region in use,
+// unless the known tags name the region.
+func regional(p string, tags []string) answer {
+	if containsFold(tags, p) {
+		return yes
+	}
+	base, _, isRegional := strings.Cut(p, ".")
+	if !isRegional || !containsFold(tags, base) {
+		return no
+	}
+	for _, t := range tags {
+		if b, _, ok := strings.Cut(t, "."); ok && strings.EqualFold(b, base) {
+			return no // the region is known, and this is another
+		}
+	}
+	return maybe
 }
 
 func boolean(b bool) answer {

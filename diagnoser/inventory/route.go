@@ -130,13 +130,8 @@ func (s *Subnet) FilterPolicies() bool {
 }
 
 func tagCovers(tag string, tags []string) answer {
-	for _, t := range tags {
-		if strings.EqualFold(tag, t) {
-			return yes
-		}
-		if len(tag) > len(t) && strings.EqualFold(tag[:len(t)+1], t+".") {
-			return maybe
-		}
+	if a := regional(tag, tags); a != no {
+		return a
 	}
 	if strings.EqualFold(tag, "AzureCloud") && len(tags) > 0 {
 		return yes

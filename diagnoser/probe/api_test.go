@@ -43,7 +43,7 @@ func TestAnAnswerThatIsNotARegistrysIsTold(t *testing.T) {
 		"Azure Firewall": {says(470, "Action: Deny. Reason: No rule matched. Proceeding with default action."), ByOther},
 		"corporate 403":  {says(403, "<html><h1>Access Denied by Corp Proxy</h1></html>"), ByOther},
 		"redirect": {func(rw http.ResponseWriter, r *http.Request) {
-			http.Redirect(rw, r, "https://portal.corp.example/login", 302)
+			http.Redirect(rw, r, "https://portal.corp.example/login", http.StatusFound)
 		}, ByOther},
 		"throttled": {says(429, `{"errors":[{"code":"TOOMANYREQUESTS","message":"too many requests"}]}`), ByRegistry},
 		"storage":   {says(403, "\ufeff<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>AuthorizationFailure</Code></Error>"), ByStorage},

@@ -32,6 +32,11 @@ func (r *run) control(context.Context) {
 	for _, c := range controlHosts(r.t.Suffix) {
 		ep := endpoint{host: c.host, role: c.role, get: c.get, once: true}
 		for _, w := range r.ways(c.host) {
+			if w.shell && w.via != Direct && c.role == RoleMCR {
+				// Does this place know names of the internet at all? Behind a proxy
+				// it need not, and then its denials say nothing.
+				r.required.start(func(ctx context.Context) { r.own(ctx, c.host, false) })
+			}
 			if !w.shell && !(w.daemon && c.role == RoleMCR) {
 				continue
 			}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/acrlab/acrlab/diagnoser/host"
 )
@@ -23,9 +22,6 @@ type credential struct {
 }
 
 func (c credential) empty() bool { return c.refresh == "" && c.password == "" }
-
-// helperTimeout bounds a credential helper: some ask the user.
-const helperTimeout = 2 * time.Second
 
 // dockerCredential reads the Docker CLI's configuration, DOCKER_CONFIG or
 // ~/.docker. https://docs.docker.com/reference/cli/docker/#docker-cli-configuration-file-configjson-properties

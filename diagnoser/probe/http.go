@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -61,6 +62,8 @@ type request struct {
 	method, url string
 	header      http.Header
 	body        string // form encoded if not empty
+	// contentType of the body, if it is no form.
+	contentType string
 	// limit bounds the body that is read, and sink takes it, if they are set.
 	limit int64
 	sink  io.Writer
@@ -103,7 +106,7 @@ func (r *run) exchange(ctx context.Context, c *client, q request) *answered {
 	}
 	req.Header.Set("User-Agent", userAgent)
 	if q.body != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Content-Type", cmp.Or(q.contentType, "application/x-www-form-urlencoded"))
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {

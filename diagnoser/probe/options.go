@@ -21,6 +21,8 @@ type Options struct {
 	// PublicResolvers are asked to see what the rest of the world sees. Nil
 	// means 8.8.8.8 and 1.1.1.1; an empty slice none.
 	PublicResolvers []netip.Addr
+	// Push opens an upload in the target's repository and cancels it.
+	Push bool
 	// MaxBlob bounds the layer that is read, in bytes. Zero means 16 MiB.
 	MaxBlob int64
 }

@@ -11,6 +11,7 @@ import (
 func (r *run) registry(ctx context.Context) {
 	ep := endpoint{host: r.t.Host, role: RoleLogin, get: "/v2/", everywhere: true}
 	r.resolve(ep.host, true)
+	r.completions()
 	ways := r.ways(ep.host)
 	for _, w := range ways[1:] {
 		g := r.optional
@@ -74,5 +75,10 @@ func (r *run) converse(ctx context.Context, at *attempt) {
 	var img *image
 	if api.Manifest, img = s.fetchManifest(ctx); img != nil {
 		api.Blob = s.fetchBlob(ctx, img)
+		if r.o.Push {
+			api.Push = s.tryPush(ctx, img.repository)
+		} else {
+			r.omit("push", "it would write to the registry; --push opens an upload and cancels it")
+		}
 	}
 }

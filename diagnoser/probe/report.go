@@ -23,9 +23,12 @@ type Report struct {
 	// Control are connections that must work if the network as a whole does
 	// (MCR, Entra): they tell a blocked registry from a dead uplink.
 	Control []Path
-	Omitted []Omission
-	Began   time.Time
-	Took    time.Duration
+	// Endpoints are connections to the addresses of private endpoints that Azure
+	// named, tried whatever DNS says.
+	Endpoints []Path
+	Omitted   []Omission
+	Began     time.Time
+	Took      time.Duration
 }
 
 // Omission is a probe that was not made.
@@ -46,6 +49,10 @@ type Vantage struct {
 	Source    netip.Addr   // address that packets to the internet leave from
 	Resolvers []netip.Addr // of resolv.conf, in order
 	Hosts     map[string][]netip.Addr
+	// Search are the domains that resolv.conf has names completed with, and NDots
+	// how many dots a name needs to be asked as it is first.
+	Search []string
+	NDots  int
 	// InAzureVNet: 168.63.129.16 answers DNS here. Nil: not known.
 	InAzureVNet *bool
 	Shell       ProxySettings
@@ -291,6 +298,9 @@ type API struct {
 	Manifest  *Step
 	// Blobs: one for the configuration or smallest layer, by the redirect.
 	Blob *Blob
+	// Push is the last step of an upload that was tried and cancelled; nil unless
+	// Options.Push asked for it.
+	Push *Step
 }
 
 // Challenge is GET /v2/ without credentials.

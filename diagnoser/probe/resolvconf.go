@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -46,4 +47,34 @@ func parseHosts(b []byte) map[string][]netip.Addr {
 		}
 	}
 	return hosts
+}
+
+// parseSearch reads the domains that names are completed with, the last line
+// counting, and the number of dots from which a name is tried as it is first.
+func parseSearch(b []byte) (domains []string, ndots int) {
+	ndots = 1
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		switch f[0] {
+		case "search", "domain":
+			domains = nil
+			for _, d := range f[1:] {
+				if d = plain(d); d != "" && len(domains) < 6 {
+					domains = append(domains, d)
+				}
+			}
+		case "options":
+			for _, o := range f[1:] {
+				if v, ok := strings.CutPrefix(o, "ndots:"); ok {
+					if n, err := strconv.Atoi(v); err == nil {
+						ndots = min(max(n, 0), 15)
+					}
+				}
+			}
+		}
+	}
+	return domains, ndots
 }

@@ -21,7 +21,6 @@ type session struct {
 	realm   *url.URL
 	service string
 	cred    credential
-	tenant  string // of the Entra token
 	refresh string // registry refresh token, once exchanged
 	out     *Token
 }

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"net/netip"
+	"strings"
 )
 
 // lookAround reads what the place says about itself. It sends nothing.
@@ -13,6 +14,7 @@ func (r *run) lookAround(ctx context.Context) {
 		r.omit("vantage", "no resolver is known: "+err.Error())
 	} else {
 		v.Resolvers = parseResolvConf(b)
+		v.Search, v.NDots = parseSearch(b)
 	}
 	if b, err := r.h.ReadFile("/etc/hosts"); err == nil {
 		v.Hosts = parseHosts(b)
@@ -55,6 +57,19 @@ func (r *run) concludeVantage() {
 			yes := true
 			v.InAzureVNet = &yes
 		}
+	}
+}
+
+// completions asks for what clients ask before the name itself where resolv.conf
+// demands more dots than the name has, as in Kubernetes (ndots:5): a wildcard in
+// a search domain would lead them astray.
+func (r *run) completions() {
+	v := &r.report.Vantage
+	if strings.Count(r.t.Host, ".") >= v.NDots || strings.HasSuffix(r.t.Host, ".") {
+		return
+	}
+	for _, d := range v.Search {
+		r.required.start(func(ctx context.Context) { r.own(ctx, r.t.Host+"."+d, false) })
 	}
 }
 
