@@ -2,21 +2,19 @@ package azure
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
+// connectionKind is Microsoft.ContainerRegistry/registries/privateEndpointConnections.
+//
 // A private endpoint's connection is shown in two places: by the registry as
 // privateEndpointConnections/{c} and by the private endpoint in
 // privateLinkServiceConnections[] (or manualPrivateLinkServiceConnections[]).
 // The registry's is the one that its owner approves or rejects; the private
 // endpoint follows.
 // https://learn.microsoft.com/azure/private-link/manage-private-endpoint
-
-const (
-	typeRegistry        = "microsoft.containerregistry/registries"
-	typeConnection      = "microsoft.containerregistry/registries/privateendpointconnections"
-	typePrivateEndpoint = "microsoft.network/privateendpoints"
-)
+type connectionKind struct{ plain }
 
 // connection is a registry's side.
 type connection struct {
@@ -26,80 +24,82 @@ type connection struct {
 	State json.RawMessage `json:"privateLinkServiceConnectionState"`
 }
 
-// follow carries the state of a written connection to its private endpoint.
-func (s *Store) follow(id ID) {
-	if strings.ToLower(id.Type()) != typeConnection {
-		return
+// connectionArrays hold a private endpoint's connections: those that were
+// approved as they were made, and those that wait for the owner.
+var connectionArrays = []string{"privateLinkServiceConnections", "manualPrivateLinkServiceConnections"}
+
+const approvalAction = "Microsoft.ContainerRegistry/registries/privateEndpointConnectionsApproval/action"
+
+func (connectionKind) check(w *write) error {
+	registry, _ := w.id.Parent()
+	if w.created() {
+		// Private endpoints bring connections; a registry only decides on them.
+		return errorf(404, "NotFound", "The private endpoint connection '%s' was not found on the registry '%s'.", w.id.Name(), registry.Name())
 	}
+	p, err := w.properties()
+	if err != nil {
+		return invalidContent(err)
+	}
+	before := w.before()
+	p["privateEndpoint"] = before["privateEndpoint"] // read-only
+	p.keep(before, "groupIds", "privateLinkServiceConnectionState")
+	p["provisioningState"] = "Succeeded"
+	state := p.bag("privateLinkServiceConnectionState")
+	status, was := state.text("status"), before.text("privateLinkServiceConnectionState", "status")
+	if !slices.Contains([]string{"Approved", "Rejected", "Pending", "Disconnected"}, status) {
+		return badRequest("InvalidParameter", "The private link service connection status '%s' is invalid. Supported values are Approved, Rejected, Pending and Disconnected.", status)
+	}
+	if status != was {
+		if was == "Disconnected" {
+			return badRequest("InvalidParameter", "The private endpoint connection '%s' is Disconnected; its state cannot be changed to %s. Delete the connection and create the private endpoint again.", w.id.Name(), status)
+		}
+		if err := w.linked(registry, approvalAction); err != nil {
+			return err
+		}
+	}
+	state.fill("actionsRequired", "None")
+	state.fill("description", "")
+	return w.setProperties(p)
+}
+
+// stored carries the state of a written connection to its private endpoint.
+func (connectionKind) stored(w *write) error {
 	var c connection
-	if json.Unmarshal(s.resources[id.Key()].Properties, &c) == nil && len(c.State) > 0 {
-		s.setState(id, c.PrivateEndpoint.ID, c.State)
+	if json.Unmarshal(w.next.Properties, &c) == nil && len(c.State) > 0 {
+		w.endpointState(w.id, c.PrivateEndpoint.ID, c.State)
 	}
+	return nil
 }
 
-// unfollow does what the deletion of before brings with it: a deleted
-// connection leaves its private endpoint disconnected, and a deleted private
-// endpoint takes its connections along.
-func (s *Store) unfollow(id ID, before Resource) {
-	switch strings.ToLower(id.Type()) {
-	case typeConnection:
-		var c connection
-		if json.Unmarshal(before.Properties, &c) == nil {
-			s.setState(id, c.PrivateEndpoint.ID, json.RawMessage(
-				`{"status":"Disconnected","description":"The connection was deleted by the owner of the resource.","actionsRequired":"None"}`))
-		}
-	case typePrivateEndpoint:
-		for key, r := range s.resources {
-			var c connection
-			if strings.EqualFold(r.Type, typeConnection) && json.Unmarshal(r.Properties, &c) == nil &&
-				strings.EqualFold(c.PrivateEndpoint.ID, before.ID) {
-				delete(s.resources, key)
-				delete(s.revisions, key)
-			}
-		}
+// left leaves the private endpoint disconnected.
+func (connectionKind) left(w *write) error {
+	var c connection
+	if json.Unmarshal(w.old.Properties, &c) == nil {
+		w.endpointState(w.id, c.PrivateEndpoint.ID, json.RawMessage(
+			`{"status":"Disconnected","description":"The connection was deleted by the owner of the resource.","actionsRequired":"None"}`))
 	}
+	return nil
 }
 
-// setState writes state to the connections of a private endpoint that lead to
-// the registry above conn.
-func (s *Store) setState(conn ID, endpoint string, state json.RawMessage) {
-	pe, err := ParseID(endpoint)
-	if err != nil {
-		return
-	}
-	r, ok := s.resources[pe.Key()]
-	if !ok {
-		return // in a subscription that this store does not hold
-	}
-	props, err := object(r.Properties)
-	if err != nil {
-		return
-	}
+// endpointState writes state to the connections of a private endpoint that
+// lead to the registry above conn. An endpoint in a subscription that this
+// store does not hold is left alone.
+func (d *data) endpointState(conn ID, endpoint string, state json.RawMessage) {
 	value, err := decode(state)
 	if err != nil {
 		return
 	}
 	registry, _ := conn.Parent()
-	changed := false
-	for _, array := range []string{"privateLinkServiceConnections", "manualPrivateLinkServiceConnections"} {
-		list, _ := props[array].([]any)
-		for _, item := range list {
-			e, _ := item.(map[string]any)
-			p, _ := e["properties"].(map[string]any)
-			if target, _ := p["privateLinkServiceId"].(string); strings.EqualFold(target, registry.String()) {
-				p["privateLinkServiceConnectionState"] = value
-				changed = true
+	d.rewrite(endpoint, func(p bag) bool {
+		changed := false
+		for _, array := range connectionArrays {
+			for _, c := range p.bags(array) {
+				if props := c.bag("properties"); props != nil && strings.EqualFold(props.text("privateLinkServiceId"), registry.String()) {
+					props["privateLinkServiceConnectionState"] = value
+					changed = true
+				}
 			}
 		}
-	}
-	if !changed {
-		return
-	}
-	raw, err := json.Marshal(props)
-	if err != nil {
-		return
-	}
-	r.Properties = raw
-	s.resources[pe.Key()] = r
-	s.written(pe)
+		return changed
+	})
 }

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -12,6 +13,8 @@ type Error struct {
 	Code    string
 	Message string
 	Target  string
+	Details []*Error
+	Info    []any // additionalInfo
 	// Authenticate is the WWW-Authenticate header of a 401.
 	Authenticate string
 }
@@ -50,4 +53,12 @@ func parentNotFound(child, parent ID) *Error {
 func invalidContent(err error) *Error {
 	return errorf(http.StatusBadRequest, "InvalidRequestContent",
 		"The request content was invalid and could not be deserialized: '%s'.", err)
+}
+
+// refusal is the answer to a write that the owner of the store does not admit.
+func refusal(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return errorf(http.StatusBadRequest, "InvalidRequest", "The request is invalid: %s.", err)
 }

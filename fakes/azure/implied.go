@@ -13,10 +13,15 @@ import (
 
 // implied are resources that exist because others do: the subscription, the
 // groups that hold something, and providers, which are registered unless the
-// state says otherwise. It is called with mu held.
-func (s *Store) implied(id ID) (Resource, error) {
+// state says otherwise.
+func (d *data) implied(id ID) (Resource, error) {
 	missing := notFound(id)
-	if len(id.Types) > 0 || !s.hasSubscription(id.Subscription) {
+	if parent, ok := id.Parent(); ok && strings.EqualFold(id.Type(), "Microsoft.Network/privateDnsZones/SOA") && id.Name() == "@" {
+		if r, ok := d.soa(parent); ok {
+			return r, nil
+		}
+	}
+	if len(id.Types) > 0 || !d.hasSubscription(id.Subscription) {
 		return Resource{}, missing
 	}
 	r := Resource{ID: id.String(), Name: id.Name(), Type: id.Type()}
@@ -30,14 +35,14 @@ func (s *Store) implied(id ID) (Resource, error) {
 		location := ""
 		found := false
 		prefix := id.Key() + "/"
-		for _, key := range slices.Sorted(maps.Keys(s.resources)) {
+		for _, key := range slices.Sorted(maps.Keys(d.resources)) {
 			if strings.HasPrefix(key, prefix) {
 				// The id as the resource spells it, not as it was asked for.
-				if in, err := ParseID(s.resources[key].ID); err == nil {
+				if in, err := ParseID(d.resources[key].ID); err == nil {
 					r.ID, r.Name = ID{Subscription: in.Subscription, ResourceGroup: in.ResourceGroup}.String(), in.ResourceGroup
 				}
 				found = true
-				if location = s.resources[key].Location; location != "" && location != "global" {
+				if location = d.resources[key].Location; location != "" && location != "global" {
 					break
 				}
 			}
@@ -51,12 +56,12 @@ func (s *Store) implied(id ID) (Resource, error) {
 	return r, nil
 }
 
-func (s *Store) hasSubscription(sub string) bool {
-	if strings.EqualFold(sub, s.subscription) && sub != "" {
+func (d *data) hasSubscription(sub string) bool {
+	if strings.EqualFold(sub, d.subscription) && sub != "" {
 		return true
 	}
 	prefix := strings.ToLower("/subscriptions/" + sub + "/")
-	for key := range s.resources {
+	for key := range d.resources {
 		if strings.HasPrefix(key, prefix) {
 			return true
 		}
@@ -120,6 +125,8 @@ func parse(id string) (ID, error) {
 func clone(r Resource) Resource {
 	r.Tags = maps.Clone(r.Tags)
 	r.SKU = bytes.Clone(r.SKU)
+	r.Identity = bytes.Clone(r.Identity)
+	r.Zones = slices.Clone(r.Zones)
 	r.Properties = bytes.Clone(r.Properties)
 	return r
 }

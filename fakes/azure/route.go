@@ -15,15 +15,26 @@ func (h *handler) route(req *request) (reply, error) {
 	case strings.EqualFold(req.path, "/tenants"):
 		return h.listTenants(req)
 	}
+	if rest, ok := cutFold(req.path, "/providers/"); ok {
+		return h.tenantLevel(req, rest)
+	}
 	id, collection, err := parsePath(req.path)
 	if err != nil {
 		// /subscriptions/{s}/resources and the like are not resource ids.
-		if base, last, ok := cutLast(req.path); ok && strings.EqualFold(last, "resources") {
-			if scope, err := ParseID(base); err == nil && scope.Namespace == "" {
+		if base, last, ok := cutLast(req.path); ok {
+			scope, err := ParseID(base)
+			switch {
+			case err != nil || scope.Namespace != "":
+			case strings.EqualFold(last, "resources"):
 				return h.listResources(req, scope)
+			case strings.EqualFold(last, "locations"):
+				return h.listLocations(req, scope)
 			}
 		}
 		return reply{}, errorf(http.StatusBadRequest, "InvalidResourceId", "%s.", err)
+	}
+	if err := h.version(req, id, collection); err != nil {
+		return reply{}, err
 	}
 	switch {
 	case collection == "":
@@ -32,63 +43,135 @@ func (h *handler) route(req *request) (reply, error) {
 		return h.listGroups(req, id)
 	case id.Namespace == "" && strings.EqualFold(collection, "providers"):
 		return h.listProviders(req, id)
-	case id.Namespace == "" || !knownNamespace(id.Namespace):
-		return reply{}, errorf(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%s' is invalid.", id.Namespace)
 	case len(id.Types) == 0 && id.ResourceGroup == "" && req.Method == http.MethodPost && isRegistration(collection):
 		return h.register(req, id, collection)
 	case strings.EqualFold(id.Namespace+"/"+collection, "Microsoft.ContainerRegistry/checkNameAvailability"):
 		return h.checkName(req, ID{Subscription: id.Subscription})
+	case req.Method == http.MethodPost:
+		return h.action(req, id, collection)
 	default:
 		return h.collection(req, id, collection)
 	}
 }
 
+// version refuses api-versions that the addressed type does not have.
+func (h *handler) version(req *request, id ID, collection string) error {
+	switch {
+	case id.Namespace == "" && id.ResourceGroup == "" && collection == "":
+		return checkOwnVersion(req.version, subscriptionVersion, resourcesVersions)
+	case id.Namespace == "", len(id.Types) == 0 && collection == "", len(id.Types) == 0 && isRegistration(collection):
+		if id.Namespace != "" && !knownNamespace(id.Namespace) {
+			return errorf(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%s' is invalid.", id.Namespace)
+		}
+		return checkOwnVersion(req.version, resourcesVersions)
+	case isOperation(id):
+		return nil
+	}
+	kind, location := strings.Join(id.Types, "/"), ""
+	if collection != "" && req.Method != http.MethodPost {
+		kind = strings.Trim(kind+"/"+collection, "/")
+	} else if kind == "" {
+		kind = collection
+	}
+	if r, err := h.store.Get(id.String()); err == nil {
+		location = r.Location
+	}
+	return checkVersion(req.version, id.Namespace, kind, location)
+}
+
 // one serves a single resource.
 func (h *handler) one(req *request, id ID) (reply, error) {
-	if id.Namespace != "" && !knownNamespace(id.Namespace) {
-		return reply{}, errorf(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%s' is invalid.", id.Namespace)
+	if isOperation(id) {
+		return h.operation(req, id)
 	}
-	if err := req.permit(action(id, req.Method), id); err != nil {
-		return reply{}, err
+	if strings.ToLower(id.Type()) == typeDeployment {
+		return h.deployment(req, id)
 	}
 	header := versionsHeader(id)
 	switch req.Method {
 	case http.MethodGet, http.MethodHead:
-		r, err := h.store.Get(id.String())
-		if err != nil {
-			return reply{}, h.missingGroup(id, err)
+		v := view{h.store.data(), req.version}
+		if err := h.permit(v.data, req, action(id, req.Method), id); err != nil {
+			return reply{}, err
 		}
-		return reply{status: http.StatusOK, body: h.shown(r, req.version), header: header}, nil
+		r, err := v.get(id)
+		if err != nil {
+			if d, ok := builtInResource(id); ok {
+				return reply{status: http.StatusOK, body: d}, nil
+			}
+			return reply{}, v.missingGroup(id, err)
+		}
+		if req.Method == http.MethodHead {
+			return reply{status: http.StatusNoContent, header: header}, nil
+		}
+		return reply{status: http.StatusOK, body: req.expanded(v, v.shown(r)), header: header}, nil
 	case http.MethodPut:
 		return h.putOne(req, id, header)
 	case http.MethodPatch:
-		raw, err := req.read()
-		if err != nil {
-			return reply{}, err
-		}
-		if err := h.precondition(req, id); err != nil {
-			return reply{}, err
-		}
-		r, err := h.store.Patch(id.String(), raw)
-		if err != nil {
-			return reply{}, h.missingGroup(id, err)
-		}
-		return reply{status: http.StatusOK, body: h.shown(r, req.version), header: header}, nil
+		return h.patchOne(req, id, header)
 	case http.MethodDelete:
-		if err := h.precondition(req, id); err != nil {
-			return reply{}, err
-		}
-		existed, err := h.store.Delete(id.String())
+		existed, location := false, ""
+		err := h.mutate(req, id, func(d *data, w *write) (err error) {
+			if r, err := d.get(id); err == nil {
+				location = r.Location
+			}
+			w.root = id
+			existed, err = d.delete(w)
+			return err
+		})
 		if err != nil {
 			return reply{}, err
 		}
 		if !existed {
 			return reply{status: http.StatusNoContent}, nil
 		}
-		return reply{status: http.StatusOK, header: header}, nil
+		return h.begin(req, id, location, reply{status: http.StatusOK, header: header}), nil
 	default:
 		return reply{}, methodNotAllowed(req)
 	}
+}
+
+// mutate carries out one write in ARM's order: rights, registration, locks,
+// conditions; then f.
+func (h *handler) mutate(req *request, id ID, f func(d *data, w *write) error) error {
+	return h.store.change(func(d *data) error {
+		permit := func(action string, scope ID) error { return h.permit(d, req, action, scope) }
+		if err := permit(action(id, req.Method), id); err != nil {
+			return err
+		}
+		if !d.hasSubscription(id.Subscription) {
+			return notFound(ID{Subscription: id.Subscription})
+		}
+		_, missing := d.get(id)
+		if req.Method == http.MethodPut {
+			if group := (ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup}); id.ResourceGroup != "" && len(id.Types) > 0 {
+				if _, err := d.get(group); err != nil {
+					return err
+				}
+			}
+			if id.Extends != "" {
+				if at, err := parse(id.Extends); err != nil {
+					return err
+				} else if _, err := d.get(at); err != nil {
+					return err
+				}
+			}
+			if missing != nil {
+				if err := d.unregistered(id); err != nil {
+					return err
+				}
+			}
+		}
+		if missing == nil || req.Method == http.MethodPut {
+			if err := d.locked(id, req.Method); err != nil {
+				return err
+			}
+		}
+		if err := d.precondition(req, id); err != nil {
+			return err
+		}
+		return f(d, &write{data: d, id: id, strict: true, caller: req.caller, permit: permit})
+	})
 }
 
 func (h *handler) putOne(req *request, id ID, header map[string]string) (reply, error) {
@@ -96,45 +179,130 @@ func (h *handler) putOne(req *request, id ID, header map[string]string) (reply, 
 	if err != nil {
 		return reply{}, err
 	}
-	var r Resource
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return reply{}, invalidContent(err)
-	}
-	if r.Name != "" && !strings.EqualFold(r.Name, id.Name()) {
-		return reply{}, errorf(http.StatusBadRequest, "InvalidResourceName",
-			"The name '%s' in the request content is not the name '%s' in the URL.", r.Name, id.Name())
-	}
-	if id.ResourceGroup != "" && len(id.Types) > 0 {
-		group := ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup}
-		if _, err := h.store.Get(group.String()); err != nil {
-			return reply{}, err
-		}
-	}
-	if err := h.precondition(req, id); err != nil {
-		return reply{}, err
-	}
-	r.ID = id.String()
-	old, oldErr := h.store.Get(r.ID)
-	if r.Properties, err = beforePut(id, r.Properties, old.Properties); err != nil {
-		return reply{}, invalidContent(err)
-	}
-	if oldErr == nil && r.Location == "" {
-		r.Location = old.Location
-	}
-	stored, created, err := h.store.Put(r)
+	stored, made, err := h.putResource(req, id, raw)
 	if err != nil {
 		return reply{}, err
 	}
 	status := http.StatusOK
-	if created {
+	if made {
 		status = http.StatusCreated
 	}
-	return reply{status: status, body: h.shown(stored, req.version), header: header}, nil
+	v := view{h.store.data(), req.version}
+	return h.begin(req, id, stored.Location, reply{status: status, body: v.shown(stored), header: header}), nil
+}
+
+func (h *handler) putResource(req *request, id ID, raw []byte) (stored Resource, made bool, err error) {
+	var r Resource
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return Resource{}, false, invalidContent(err)
+	}
+	if r.Name != "" && !strings.EqualFold(r.Name, id.Name()) {
+		return Resource{}, false, badRequest("InvalidResourceName", "The name '%s' in the request content is not the name '%s' in the URL.", r.Name, id.Name())
+	}
+	if len(id.Types) == 0 && (id.Namespace != "" || id.ResourceGroup == "") {
+		return Resource{}, false, methodNotAllowed(req)
+	}
+	r.ID = id.String()
+	if _, r, err = normal(r); err != nil {
+		return Resource{}, false, invalidContent(err)
+	}
+	r.Location = normalLocation(r.Location)
+	err = h.mutate(req, id, func(d *data, w *write) (err error) {
+		w.next = r
+		old, missing := d.get(id)
+		if err := placed(w, old, missing == nil); err != nil {
+			return err
+		}
+		stored, made, err = d.put(w)
+		return err
+	})
+	return stored, made, err
+}
+
+// placed checks and completes what all types have in common.
+func placed(w *write, old Resource, exists bool) error {
+	r := &w.next
+	if exists && r.Location == "" {
+		r.Location = old.Location
+	}
+	if exists && old.Location != "" && normalLocation(old.Location) != r.Location {
+		return errorf(http.StatusConflict, "InvalidResourceLocation",
+			"The resource '%s' already exists in location '%s' in resource group '%s'. A resource with the same name cannot be created in location '%s'. Please select a new resource name.",
+			w.id.Name(), old.Location, w.id.ResourceGroup, r.Location)
+	}
+	top := len(w.id.Types) == 1 && w.id.Extends == "" && !strings.EqualFold(w.id.Namespace, "Microsoft.Authorization") || w.id.Namespace == ""
+	if top && r.Location == "" && strings.ToLower(w.id.Type()) != typeZone {
+		return badRequest("LocationRequired", "The location property is required for this definition.")
+	}
+	if w.id.Namespace == "" {
+		p, err := w.properties()
+		if err != nil {
+			return invalidContent(err)
+		}
+		p["provisioningState"] = "Succeeded"
+		return w.setProperties(p)
+	}
+	return nil
+}
+
+// tagsOnly are the types whose PATCH takes tags and nothing else (UpdateTags
+// of Microsoft.Network).
+func tagsOnly(id ID) bool {
+	return strings.EqualFold(id.Namespace, "Microsoft.Network") && len(id.Types) == 1 && strings.ToLower(id.Type()) != typeZone
+}
+
+func (h *handler) patchOne(req *request, id ID, header map[string]string) (reply, error) {
+	raw, err := req.read()
+	if err != nil {
+		return reply{}, err
+	}
+	if tagsOnly(id) {
+		var in struct {
+			Tags       map[string]string `json:"tags"`
+			Properties json.RawMessage   `json:"properties"`
+		}
+		if err := json.Unmarshal(raw, &in); err != nil {
+			return reply{}, invalidContent(err)
+		}
+		if len(in.Properties) > 0 {
+			return reply{}, badRequest("InvalidRequestFormat", "Cannot parse the request. PATCH of %s takes tags alone; properties are changed by PUT.", id.Type())
+		}
+		if raw, err = json.Marshal(map[string]any{"tags": in.Tags}); err != nil {
+			return reply{}, invalidContent(err)
+		}
+	}
+	var stored Resource
+	err = h.mutate(req, id, func(d *data, w *write) (err error) {
+		if w.next, err = d.patched(id, raw); err != nil {
+			return d.missingGroup(id, err)
+		}
+		old, missing := d.get(id)
+		if err := placed(w, old, missing == nil); err != nil {
+			return err
+		}
+		stored, _, err = d.put(w)
+		return err
+	})
+	if err != nil {
+		return reply{}, err
+	}
+	v := view{h.store.data(), req.version}
+	return h.begin(req, id, stored.Location, reply{status: http.StatusOK, body: v.shown(stored), header: header}), nil
+}
+
+// expanded carries out $expand.
+func (req *request) expanded(v view, shown any) any {
+	for _, path := range strings.Split(req.URL.Query().Get("$expand"), ",") {
+		if path = strings.TrimSpace(path); path != "" {
+			shown = v.expand(shown, strings.Split(path, "/"))
+		}
+	}
+	return shown
 }
 
 // precondition evaluates If-Match and If-None-Match: * (RFC 9110 section 13.1).
-func (h *handler) precondition(req *request, id ID) error {
-	etag := h.store.ETag(id.String())
+func (d *data) precondition(req *request, id ID) error {
+	etag := d.etag(id)
 	match, none := req.Header.Get("If-Match"), req.Header.Get("If-None-Match")
 	switch {
 	case match != "" && (etag == "" || match != "*" && strings.Trim(match, `"`) != strings.Trim(etag, `"`) && match != etag),
@@ -148,49 +316,71 @@ func (h *handler) precondition(req *request, id ID) error {
 // collection lists resources of one type.
 func (h *handler) collection(req *request, id ID, kind string) (reply, error) {
 	full := strings.Join(append(append([]string{id.Namespace}, id.Types...), kind), "/")
-	if err := req.permit(full+"/read", id); err != nil {
+	v := view{h.store.data(), req.version}
+	if err := h.permit(v.data, req, full+"/read", id); err != nil {
 		return reply{}, err
-	}
-	if req.Method == http.MethodPost {
-		return reply{}, errorf(http.StatusNotFound, "NotFound", "The action '%s' on '%s' is not offered.", kind, id)
 	}
 	if req.Method != http.MethodGet {
 		return reply{}, methodNotAllowed(req)
 	}
+	value, err := v.listed(req, id, kind, full)
+	if err != nil {
+		return reply{}, err
+	}
+	body, err := req.paged(value)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, body: body, header: versionsHeader(id)}, nil
+}
+
+func (v view) listed(req *request, id ID, kind, full string) ([]any, error) {
 	var list []Resource
-	if len(id.Types) > 0 {
-		if strings.ToLower(id.Type()) == typeRegistry && strings.EqualFold(kind, "privateLinkResources") {
-			r, err := h.store.Get(id.String())
-			if err != nil {
-				return reply{}, h.missingGroup(id, err)
-			}
-			return reply{status: http.StatusOK, body: h.privateLinkResources(r), header: versionsHeader(id)}, nil
-		}
-		all := strings.EqualFold(id.Type(), "Microsoft.Network/privateDnsZones") && strings.EqualFold(kind, "ALL")
-		if all {
-			kind = "A"
-		}
-		children, err := h.store.Children(id.String(), kind)
+	switch {
+	case len(id.Types) > 0:
+		r, err := v.get(id)
 		if err != nil {
-			return reply{}, h.missingGroup(id, err)
+			return nil, v.missingGroup(id, err)
 		}
-		list = children
-	} else {
-		scope := ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup}
-		if _, err := h.store.Get(scope.String()); err != nil {
-			return reply{}, err
+		switch {
+		case strings.ToLower(id.Type()) == typeRegistry && strings.EqualFold(kind, "privateLinkResources"):
+			return v.privateLinkResources(r), nil
+		case strings.ToLower(id.Type()) == typeRegistry && strings.EqualFold(kind, "listUsages"):
+			return v.usages(r), nil
+		case strings.ToLower(id.Type()) == typeSecurityGroup && strings.EqualFold(kind, "defaultSecurityRules"):
+			return defaultSecurityRules(id), nil
+		case strings.ToLower(id.Type()) == typeZone && (strings.EqualFold(kind, "ALL") || strings.EqualFold(kind, "SOA")):
+			soa, _ := v.soa(id)
+			if list = []Resource{soa}; strings.EqualFold(kind, "ALL") {
+				list = append(v.children(id, "A"), soa)
+			}
+		default:
+			list = v.children(id, kind)
 		}
-		list = within(h.store.List(full), scope)
+	default:
+		scope, err := parse(id.scope())
+		if err != nil {
+			return nil, err
+		}
+		if _, err := v.get(scope); err != nil {
+			return nil, err
+		}
+		if built, ok := v.builtIn(req, id, kind); ok {
+			return built, nil
+		}
+		list = within(v.ofType(full), scope)
+		if strings.EqualFold(id.Namespace, "Microsoft.Authorization") {
+			if list, err = v.assigned(req, full, scope, list); err != nil {
+				return nil, err
+			}
+		}
 	}
 	value := []any{}
 	for _, r := range list {
-		value = append(value, h.shown(r, req.version))
+		value = append(value, req.expanded(v, v.shown(r)))
 	}
-	return reply{status: http.StatusOK, body: page(value), header: versionsHeader(id)}, nil
+	return value, nil
 }
-
-// page is a list that fits on one page.
-func page(value []any) map[string]any { return map[string]any{"value": value} }
 
 // within keeps what is in scope, a subscription or resource group.
 func within(list []Resource, scope ID) []Resource {
@@ -200,15 +390,15 @@ func within(list []Resource, scope ID) []Resource {
 
 // missingGroup replaces the 404 for a resource by the one for its group if
 // that does not exist either.
-func (h *handler) missingGroup(id ID, err error) error {
+func (d *data) missingGroup(id ID, err error) error {
 	if id.ResourceGroup == "" {
 		return err
 	}
 	group := ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup}
-	if !h.store.hasSub(id.Subscription) {
+	if !d.hasSubscription(id.Subscription) {
 		return notFound(ID{Subscription: id.Subscription})
 	}
-	if _, gerr := h.store.Get(group.String()); gerr != nil {
+	if _, gerr := d.get(group); gerr != nil {
 		return gerr
 	}
 	return err
@@ -242,7 +432,14 @@ func versionsHeader(id ID) map[string]string {
 		return nil
 	}
 	p, _ := findProvider(id.Namespace)
-	return map[string]string{"api-supported-versions": strings.Join(p.Versions, ", ")}
+	return map[string]string{"api-supported-versions": strings.Join(p.versionsOf("registries"), ", ")}
+}
+
+func cutFold(s, prefix string) (rest string, ok bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return "", false
+	}
+	return s[len(prefix):], true
 }
 
 func cutLast(path string) (before, last string, ok bool) {

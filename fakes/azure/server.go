@@ -49,15 +49,25 @@ func (s *Server) Update(front Front) error {
 	return nil
 }
 
+// Follow sets what a request that may have written awaits before it is
+// answered: that whoever depends on the store has taken note of its revision.
+// An [*Error] of f is answered as it stands, any other as InternalServerError;
+// the write stays either way.
+func (s *Server) Follow(f func(ctx context.Context, revision uint64) error) {
+	s.handler.follow.Store(&f)
+}
+
 // Handler is the server without sockets.
 func Handler(store *Store, front Front, verify TokenVerifier) http.Handler {
 	return newHandler(store, front, verify)
 }
 
 type handler struct {
-	store  *Store
-	verify TokenVerifier
-	front  atomic.Pointer[Front]
+	store      *Store
+	verify     TokenVerifier
+	front      atomic.Pointer[Front]
+	operations operations
+	follow     atomic.Pointer[func(ctx context.Context, revision uint64) error]
 }
 
 func newHandler(store *Store, front Front, verify TokenVerifier) *handler {
@@ -104,6 +114,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		head.Set("x-ms-client-request-id", id)
 	}
 	out, err := h.answer(r)
+	if err == nil {
+		err = h.followed(r)
+	}
 	if err != nil {
 		writeError(w, err)
 		return
@@ -117,6 +130,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		head.Set(k, v)
 	}
 	writeJSON(w, out.status, out.body)
+}
+
+// followed waits for those who follow the store, unless r can only have read.
+func (h *handler) followed(r *http.Request) error {
+	f := h.follow.Load()
+	if f == nil || *f == nil || r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	return (*f)(r.Context(), h.store.Revision())
 }
 
 // answer checks in ARM's order: token, api-version, path.
@@ -135,7 +157,8 @@ func (h *handler) answer(r *http.Request) (reply, error) {
 		return reply{}, errorf(http.StatusBadRequest, "MissingApiVersionParameter",
 			"The api-version query parameter (?api-version=) is required for all requests.")
 	case !versionPattern.MatchString(req.version):
-		return reply{}, errorf(http.StatusBadRequest, "InvalidApiVersionParameter", "The api-version '%s' is invalid.", req.version)
+		return reply{}, errorf(http.StatusBadRequest, "InvalidApiVersionParameter",
+			"The api-version '%s' is invalid. An api-version is a date, 'YYYY-MM-DD', with '-preview' where it is one.", req.version)
 	case r.URL.RawPath != "" && strings.Count(r.URL.EscapedPath(), "/") != strings.Count(r.URL.Path, "/"):
 		return reply{}, errorf(http.StatusBadRequest, "InvalidResourceId", "The path '%s' holds an escaped slash.", r.URL.EscapedPath())
 	}
@@ -168,7 +191,8 @@ func (h *handler) caller(r *http.Request) (Caller, error) {
 	}
 	caller, err := h.verify(strings.TrimSpace(token))
 	if e, ok := errors.AsType[*Error](err); ok {
-		return Caller{}, &Error{Status: e.Status, Code: e.Code, Message: e.Message, Target: e.Target}
+		copied := *e // the caller adds the header of this request
+		return Caller{}, &copied
 	}
 	if err != nil {
 		return Caller{}, unauthorized("InvalidAuthenticationToken", "The access token is invalid.")
@@ -176,9 +200,14 @@ func (h *handler) caller(r *http.Request) (Caller, error) {
 	return caller, nil
 }
 
-// permit refuses callers without any role.
-func (req *request) permit(action string, scope ID) error {
-	if req.allowed {
+// permit refuses callers without the right. Before any role is assigned, those
+// of Front.Clients may do everything and others nothing.
+func (h *handler) permit(d *data, req *request, action string, scope ID) error {
+	allowed, decided := d.allows(req.caller.ObjectID, action, scope)
+	if !decided {
+		allowed = req.allowed
+	}
+	if allowed {
 		return nil
 	}
 	return errorf(http.StatusForbidden, "AuthorizationFailed",
@@ -224,13 +253,19 @@ func writeError(w http.ResponseWriter, err error) {
 		e = errorf(http.StatusInternalServerError, "InternalServerError", "%s", err)
 	}
 	type detail struct {
-		Code    string `json:"code"`
-		Target  string `json:"target,omitempty"`
-		Message string `json:"message"`
+		Code    string   `json:"code"`
+		Target  string   `json:"target,omitempty"`
+		Message string   `json:"message"`
+		Details []detail `json:"details,omitempty"`
+		Info    []any    `json:"additionalInfo,omitempty"`
+	}
+	var details []detail
+	for _, x := range e.Details {
+		details = append(details, detail{Code: x.Code, Target: x.Target, Message: x.Message})
 	}
 	if e.Authenticate != "" {
 		w.Header().Set("WWW-Authenticate", e.Authenticate)
 	}
 	w.Header().Set("x-ms-failure-cause", "gateway")
-	writeJSON(w, e.Status, map[string]detail{"error": {e.Code, e.Target, e.Message}})
+	writeJSON(w, e.Status, map[string]detail{"error": {e.Code, e.Target, e.Message, details, e.Info}})
 }

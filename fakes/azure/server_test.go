@@ -62,9 +62,31 @@ func (c *client) do(method, path, version, body string) (*http.Response, map[str
 
 func (c *client) get(path string) map[string]any {
 	c.t.Helper()
-	resp, m := c.do(http.MethodGet, path, "2025-11-01", "")
+	resp, m := c.do(http.MethodGet, path, versionFor(path), "")
 	require.Equal(c.t, http.StatusOK, resp.StatusCode, "%v", m)
 	return m
+}
+
+// versionFor is an api-version that the addressed type has.
+func versionFor(path string) string {
+	path = strings.ToLower(path)
+	for part, version := range map[string]string{
+		"/privatednszones": "2024-06-01", "/locks": "2016-09-01", "/register": "2022-09-01", "/unregister": "2022-09-01", "/roleassignments": "2022-04-01", "/roledefinitions": "2022-04-01",
+		"/policy": "2021-06-01", "/agentpools": "2019-06-01-preview", "/deployments": "2025-04-01", "microsoft.compute": "2024-07-01",
+	} {
+		if strings.Contains(path, part) {
+			return version
+		}
+	}
+	_, provider, ok := strings.Cut(path, "/providers/")
+	switch namespace, _, below := strings.Cut(provider, "/"); {
+	case !ok, !below:
+		return "2022-09-01"
+	case namespace == "microsoft.network":
+		return "2025-01-01"
+	default:
+		return "2025-11-01"
+	}
 }
 
 // at walks maps and lists: at(m, "properties", "subnets", 0, "name").
@@ -173,7 +195,7 @@ func TestLists(t *testing.T) {
 		hub + "/virtualNetworkPeerings":                                   {},
 		network + "networkSecurityGroups/nsg/securityRules":               {"deny"},
 		zoneID + "/A":                                                     {"myregistry"},
-		zoneID + "/ALL":                                                   {"myregistry"},
+		zoneID + "/ALL":                                                   {"myregistry", "@"},
 		zoneID + "/virtualNetworkLinks":                                   {"hub"},
 		registry + "/replications":                                        {"westus"},
 		registry + "/privateEndpointConnections":                          {"pe.1"},
@@ -198,9 +220,10 @@ func TestNetworkRulesByVersionAndSKU(t *testing.T) {
 		{"Standard", "2020-11-01-preview", false, false},
 		{"Basic", "2025-11-01", false, false},
 	} {
-		c := newClient(t)
-		resp, _ := c.do("PATCH", registry, "2025-11-01", `{"sku":{"name":"`+tc.sku+`"}}`)
-		require.Equal(t, http.StatusOK, resp.StatusCode)
+		s := testStore(t)
+		_, err := s.Patch(registry, []byte(`{"sku":{"name":"`+tc.sku+`"}}`))
+		require.NoError(t, err)
+		c := &client{t, Handler(s, Front{Clients: []string{"app1"}}, verifyByName), "app1"}
 		_, m := c.do("GET", registry, tc.version, "")
 		set, ok := at(t, m, "properties").(map[string]any)["networkRuleSet"]
 		require.Equal(t, tc.rules, ok, "%+v", tc)
@@ -239,8 +262,10 @@ func TestComputedParts(t *testing.T) {
 
 func TestWrites(t *testing.T) {
 	c := newClient(t)
-	link := zoneID + "/virtualNetworkLinks/spoke"
-	resp, _ := c.do("PUT", link, "2024-06-01", `{"location":"global","properties":{"registrationEnabled":false,"virtualNetwork":{"id":"`+hub+`"}}}`)
+	link, hub := zoneID+"/virtualNetworkLinks/spoke", network+"virtualNetworks/spoke"
+	resp, _ := c.do("PUT", hub, "2025-01-01", `{"location":"eastus","properties":{"addressSpace":{"addressPrefixes":["10.80.0.0/16"]}}}`)
+	require.Equal(t, http.StatusCreated, resp.StatusCode)
+	resp, _ = c.do("PUT", link, "2024-06-01", `{"location":"global","properties":{"registrationEnabled":false,"virtualNetwork":{"id":"`+hub+`"}}}`)
 	require.Equal(t, http.StatusCreated, resp.StatusCode)
 	resp, _ = c.do("PUT", link, "2024-06-01", `{"location":"global","properties":{"virtualNetwork":{"id":"`+hub+`"}}}`)
 	require.Equal(t, http.StatusOK, resp.StatusCode)
@@ -311,20 +336,23 @@ func TestServeOverTLSAndClose(t *testing.T) {
 func FuzzRequest(f *testing.F) {
 	f.Add("GET", hub+"/subnets", "api-version=2025-01-01", "")
 	f.Add("PUT", hub, "api-version=2025-01-01", `{"properties":{"subnets":[{"name":"a"}]}}`)
-	f.Add("PATCH", registry, "api-version=2025-01-01", `{"properties":null}`)
-	f.Add("DELETE", group, "api-version=2025-01-01", "")
-	f.Fuzz(func(t *testing.T, method, path, query, body string) {
-		s := testStore(t)
-		h := Handler(s, Front{Clients: []string{"app1"}}, verifyByName)
-		req := &http.Request{Method: method, URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{"Authorization": {"Bearer app1"}},
-			Body: io.NopCloser(strings.NewReader(body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, req)
-		if w.Code == http.StatusInternalServerError {
-			t.Fatalf("%s %s: %s", method, path, w.Body)
-		}
-		if _, err := NewStore(s.Snapshot()); err != nil {
-			t.Fatalf("%s %s left %v", method, path, err)
-		}
-	})
+	f.Add("PATCH", registry, "api-version=2025-11-01", `{"properties":null}`)
+	f.Add("PUT", endpoint, "api-version=2025-01-01", `{"location":"eastus","properties":{"subnet":{"id":"`+hub+`/subnets/endpoints"},"privateLinkServiceConnections":[{"name":"c","properties":{"privateLinkServiceId":"`+registry+`","groupIds":["registry"]}}]}}`)
+	f.Add("DELETE", group, "api-version=2022-09-01", "")
+	f.Fuzz(fuzzRequest)
+}
+
+func fuzzRequest(t *testing.T, method, path, query, body string) {
+	s := testStore(t)
+	h := Handler(s, Front{Clients: []string{"app1"}}, verifyByName)
+	req := &http.Request{Method: method, URL: &url.URL{Path: path, RawQuery: query}, Header: http.Header{"Authorization": {"Bearer app1"}},
+		Body: io.NopCloser(strings.NewReader(body)), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	if w.Code == http.StatusInternalServerError {
+		t.Fatalf("%s %s: %s", method, path, w.Body)
+	}
+	if _, err := NewStore(s.Snapshot()); err != nil {
+		t.Fatalf("%s %s left %v", method, path, err)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 )
 
@@ -19,18 +18,17 @@ import (
 //
 // Errors are of type [*Error], as ARM would answer.
 type Store struct {
-	mu           sync.RWMutex
-	subscription string
-	tenant       string
-	resources    map[string]Resource // by ID.Key
-	revisions    map[string]uint64   // of the last write, by ID.Key
-	revision     uint64
-	changed      chan struct{} // closed and replaced by every write
+	writing sync.Mutex // held by the one write that is under way
+
+	mu      sync.RWMutex // guards the fields below
+	now     *data
+	changed chan struct{} // closed and replaced by every write
+	admit   func(State) error
 }
 
 // NewStore makes a store that holds a copy of state.
 func NewStore(state State) (*Store, error) {
-	s := &Store{}
+	s := &Store{now: &data{}}
 	if err := s.Replace(state); err != nil {
 		return nil, err
 	}
@@ -57,32 +55,80 @@ func (s *Store) Replace(state State) error {
 		}
 		resources[id.Key()] = r
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	revisions := map[string]uint64{}
-	s.revision++
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	old := s.data()
+	next := &data{subscription: state.Subscription, tenant: state.Tenant, resources: resources,
+		revisions: map[string]uint64{}, revision: old.revision + 1}
 	for key, r := range resources {
-		revisions[key] = s.revision
-		if old, ok := s.resources[key]; ok && same(old, r) {
-			revisions[key] = s.revisions[key]
+		next.revisions[key] = next.revision
+		if before, ok := old.resources[key]; ok && same(before, r) {
+			next.revisions[key] = old.revisions[key]
 		}
 	}
-	s.subscription, s.tenant = state.Subscription, state.Tenant
-	s.resources, s.revisions = resources, revisions
-	s.notify()
+	s.publish(next)
+	return nil
+}
+
+// Admit sets a check that every later write must pass: it sees the state as it
+// would become and, by an error, keeps everything as it is. An [*Error] is
+// answered as it stands, any other as InvalidRequest. The check is called by
+// one write at a time; it may read the store, which still holds the old state,
+// and must not write to it. Replace is the owner's own and not checked. A nil
+// check admits all.
+func (s *Store) Admit(check func(State) error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admit = check
+}
+
+// data is the published content. Nobody changes it.
+func (s *Store) data() *data {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.now
+}
+
+func (s *Store) publish(next *data) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = next
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// change carries out one write: f works on a copy, which is published unless f
+// or the owner's check objects. Several effects of one write are thus seen
+// together or not at all.
+func (s *Store) change(f func(*data) error) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	before := s.data()
+	next := before.copy()
+	if err := f(next); err != nil {
+		return err
+	}
+	if next.revision == before.revision {
+		return nil // nothing was written
+	}
+	s.mu.RLock()
+	admit := s.admit
+	s.mu.RUnlock()
+	if admit != nil {
+		if err := admit(next.state()); err != nil {
+			return refusal(err)
+		}
+	}
+	s.publish(next)
 	return nil
 }
 
 // Snapshot is a consistent copy of everything.
-func (s *Store) Snapshot() State {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	out := State{Subscription: s.subscription, Tenant: s.tenant, Resources: make(map[string]Resource, len(s.resources))}
-	for key, r := range s.resources {
-		out.Resources[key] = clone(r)
-	}
-	return out
-}
+func (s *Store) Snapshot() State { return s.data().state() }
 
 // Get returns the resource, or an [*Error] with status 404.
 func (s *Store) Get(id string) (Resource, error) {
@@ -90,9 +136,8 @@ func (s *Store) Get(id string) (Resource, error) {
 	if err != nil {
 		return Resource{}, err
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.get(p)
+	r, err := s.data().get(p)
+	return clone(r), err
 }
 
 // ETag is a token that changes with every write to the resource; "" if it does
@@ -103,16 +148,11 @@ func (s *Store) ETag(id string) string {
 	if err != nil {
 		return ""
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if _, err := s.get(p); err != nil {
-		return ""
-	}
-	rev := s.revisions[p.Key()]
-	if parent, ok := p.Parent(); ok && rev == 0 {
-		rev = s.revisions[parent.Key()]
-	}
-	return fmt.Sprintf(`W/"00000000-0000-0000-0000-%012x"`, rev)
+	return s.data().etag(p)
+}
+
+func etagOf(revision uint64) string {
+	return fmt.Sprintf(`W/"00000000-0000-0000-0000-%012x"`, revision)
 }
 
 // Put creates the resource or replaces it. Name and Type are taken from ID. As
@@ -123,9 +163,14 @@ func (s *Store) Put(r Resource) (stored Resource, created bool, err error) {
 	if err != nil {
 		return Resource{}, false, invalidContent(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.put(id, r)
+	err = s.change(func(d *data) error {
+		stored, created, err = d.put(&write{data: d, id: id, next: r})
+		return err
+	})
+	if err != nil {
+		return Resource{}, false, err
+	}
+	return clone(stored), created, nil
 }
 
 // Patch applies a JSON merge patch (RFC 7396) to the resource as ARM shows it:
@@ -138,9 +183,24 @@ func (s *Store) Patch(id string, patch []byte) (Resource, error) {
 	if _, err := object(patch); err != nil {
 		return Resource{}, invalidContent(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old, err := s.get(p)
+	var stored Resource
+	err = s.change(func(d *data) error {
+		r, err := d.patched(p, patch)
+		if err != nil {
+			return err
+		}
+		stored, _, err = d.put(&write{data: d, id: p, next: r})
+		return err
+	})
+	if err != nil {
+		return Resource{}, err
+	}
+	return clone(stored), nil
+}
+
+// patched is the resource as a merge patch would leave it.
+func (d *data) patched(id ID, patch []byte) (Resource, error) {
+	old, err := d.get(id)
 	if err != nil {
 		return Resource{}, err
 	}
@@ -157,12 +217,10 @@ func (s *Store) Patch(id string, patch []byte) (Resource, error) {
 		return Resource{}, invalidContent(err)
 	}
 	r.ID = old.ID
-	_, r, err = normal(r)
-	if err != nil {
+	if _, r, err = normal(r); err != nil {
 		return Resource{}, invalidContent(err)
 	}
-	r, _, err = s.put(p, r)
-	return r, err
+	return r, nil
 }
 
 // Delete removes the resource and everything below it, and reports whether it
@@ -172,17 +230,17 @@ func (s *Store) Delete(id string) (existed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.delete(p)
+	err = s.change(func(d *data) error {
+		existed, err = d.delete(&write{data: d, id: p})
+		return err
+	})
+	return existed, err
 }
 
 // List returns all resources of a type ("Microsoft.Network/virtualNetworks"),
 // children included, in the order of their ids.
 func (s *Store) List(resourceType string) []Resource {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.list(func(id ID) bool { return strings.EqualFold(id.Type(), resourceType) }, resourceType)
+	return clones(s.data().ofType(resourceType))
 }
 
 // Children returns the resources of one type directly below parent, for
@@ -192,30 +250,30 @@ func (s *Store) Children(parent, kind string) ([]Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if _, err := s.get(p); err != nil {
+	d := s.data()
+	if _, err := d.get(p); err != nil {
 		return nil, err
 	}
-	prefix := p.Key()
-	return s.list(func(id ID) bool {
-		above, ok := id.Parent()
-		return ok && above.Key() == prefix && strings.EqualFold(id.Types[len(id.Types)-1], kind)
-	}, p.Type()+"/"+kind), nil
+	return clones(d.children(p, kind)), nil
+}
+
+func clones(list []Resource) []Resource {
+	for i := range list {
+		list[i] = clone(list[i])
+	}
+	return list
 }
 
 // Revision counts writes.
 func (s *Store) Revision() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.revision
+	return s.data().revision
 }
 
 // Wait returns the revision as soon as it is greater than after.
 func (s *Store) Wait(ctx context.Context, after uint64) (uint64, error) {
 	for {
 		s.mu.Lock()
-		rev := s.revision
+		rev := s.now.revision
 		if s.changed == nil {
 			s.changed = make(chan struct{})
 		}

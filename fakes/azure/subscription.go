@@ -4,33 +4,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 )
 
 // tenantID is the tenant of the state.
 func (s *Store) tenantID() string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.tenant
-}
-
-func (s *Store) hasSub(sub string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.hasSubscription(sub)
+	return s.data().tenant
 }
 
 // subscriptions are the state's own and those that resources lie in.
-func (s *Store) subscriptions() []string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+func (d *data) subscriptions() []string {
 	seen := map[string]string{}
-	if s.subscription != "" {
-		seen[strings.ToLower(s.subscription)] = s.subscription
+	if d.subscription != "" {
+		seen[strings.ToLower(d.subscription)] = d.subscription
 	}
-	for _, r := range s.resources {
+	for _, r := range d.resources {
 		if id, err := ParseID(r.ID); err == nil {
 			if key := strings.ToLower(id.Subscription); seen[key] == "" {
 				seen[key] = id.Subscription
@@ -45,9 +34,9 @@ func (s *Store) subscriptions() []string {
 	return out
 }
 
-func (h *handler) subscription(sub string) map[string]any {
+func (d *data) showSubscription(sub string) map[string]any {
 	return map[string]any{
-		"id": "/subscriptions/" + sub, "subscriptionId": sub, "tenantId": h.store.tenantID(), "displayName": "acrlab",
+		"id": "/subscriptions/" + sub, "subscriptionId": sub, "tenantId": d.tenant, "displayName": "acrlab",
 		"state": "Enabled", "authorizationSource": "RoleBased", "managedByTenants": []any{},
 		"subscriptionPolicies": map[string]string{"locationPlacementId": "Public_2014-09-01", "quotaId": "PayAsYouGo_2014-09-01", "spendingLimit": "Off"},
 	}
@@ -58,14 +47,29 @@ func (h *handler) listSubscriptions(req *request) (reply, error) {
 	if req.Method != http.MethodGet {
 		return reply{}, methodNotAllowed(req)
 	}
-	value := []any{}
-	if req.allowed {
-		for _, sub := range h.store.subscriptions() {
-			value = append(value, h.subscription(sub))
+	if err := checkOwnVersion(req.version, subscriptionVersion, resourcesVersions); err != nil {
+		return reply{}, err
+	}
+	d, value := h.store.data(), []any{}
+	for _, sub := range d.subscriptions() {
+		if d.sees(req, sub) {
+			value = append(value, d.showSubscription(sub))
 		}
 	}
 	return reply{status: http.StatusOK, body: map[string]any{
 		"value": value, "count": map[string]any{"type": "Total", "value": len(value)}}}, nil
+}
+
+// sees says whether a caller has any role in a subscription.
+func (d *data) sees(req *request, sub string) bool {
+	assignments := d.ofType(typeRoleAssignment)
+	for _, a := range assignments {
+		p, _ := bagOf(a.Properties)
+		if id, err := ParseID(a.ID); err == nil && strings.EqualFold(id.Subscription, sub) && strings.EqualFold(p.text("principalId"), req.caller.ObjectID) {
+			return true
+		}
+	}
+	return len(assignments) == 0 && req.allowed
 }
 
 func (h *handler) listTenants(req *request) (reply, error) {
@@ -91,73 +95,102 @@ func (h *handler) listResources(req *request, scope ID) (reply, error) {
 	if req.Method != http.MethodGet {
 		return reply{}, methodNotAllowed(req)
 	}
-	if err := req.permit("Microsoft.Resources/subscriptions/resources/read", scope); err != nil {
+	if err := checkOwnVersion(req.version, resourcesVersions); err != nil {
 		return reply{}, err
 	}
-	if _, err := h.store.Get(scope.String()); err != nil {
+	d := h.store.data()
+	if err := h.permit(d, req, "Microsoft.Resources/subscriptions/resources/read", scope); err != nil {
+		return reply{}, err
+	}
+	if _, err := d.get(scope); err != nil {
 		return reply{}, err
 	}
 	want, err := filter(req.URL.Query().Get("$filter"))
 	if err != nil {
 		return reply{}, err
 	}
+	expand := strings.ToLower(req.URL.Query().Get("$expand"))
 	value := []any{}
-	for _, r := range within(h.store.all(), scope) {
+	for _, r := range within(d.ofType(""), scope) {
 		if !tracked(r) || !want(r) {
 			continue
 		}
-		r.Properties = nil // the list shows what all types have in common
-		value = append(value, r)
+		item := struct {
+			Resource
+			State   string `json:"provisioningState,omitempty"`
+			Created string `json:"createdTime,omitempty"`
+			Changed string `json:"changedTime,omitempty"`
+		}{Resource: r}
+		item.Properties = nil // the list shows what all types have in common
+		if strings.Contains(expand, "provisioningstate") {
+			item.State = "Succeeded"
+		}
+		if strings.Contains(expand, "createdtime") {
+			item.Created = created
+		}
+		if strings.Contains(expand, "changedtime") {
+			item.Changed = created
+		}
+		value = append(value, item)
 	}
-	return reply{status: http.StatusOK, body: page(value)}, nil
+	body, err := req.paged(value)
+	return reply{status: http.StatusOK, body: body}, err
 }
 
-// all are the resources that are not embedded, in the order of their ids.
-func (s *Store) all() []Resource {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.list(func(ID) bool { return true }, "")
+func (h *handler) listLocations(req *request, scope ID) (reply, error) {
+	if req.Method != http.MethodGet || scope.ResourceGroup != "" {
+		return reply{}, methodNotAllowed(req)
+	}
+	d := h.store.data()
+	if _, err := d.get(scope); err != nil {
+		return reply{}, err
+	}
+	if err := h.permit(d, req, "Microsoft.Resources/subscriptions/locations/read", scope); err != nil {
+		return reply{}, err
+	}
+	value := []any{}
+	for _, l := range locations {
+		value = append(value, map[string]any{"id": scope.String() + "/locations/" + l, "name": l, "type": "Region", "displayName": l,
+			"regionalDisplayName": l, "metadata": map[string]any{"regionType": "Physical"}})
+	}
+	return reply{status: http.StatusOK, body: page(value)}, nil
 }
 
 func (h *handler) listGroups(req *request, scope ID) (reply, error) {
 	if req.Method != http.MethodGet {
 		return reply{}, methodNotAllowed(req)
 	}
-	if err := req.permit("Microsoft.Resources/subscriptions/resourceGroups/read", scope); err != nil {
+	d := h.store.data()
+	if err := h.permit(d, req, "Microsoft.Resources/subscriptions/resourceGroups/read", scope); err != nil {
 		return reply{}, err
 	}
-	if !h.store.hasSub(scope.Subscription) {
+	if !d.hasSubscription(scope.Subscription) {
 		return reply{}, notFound(scope)
 	}
 	seen := map[string]bool{}
 	value := []any{}
-	for _, r := range within(h.store.all(), scope) {
+	for _, r := range within(d.ofType(""), scope) {
 		id, err := ParseID(r.ID)
 		key := strings.ToLower(id.ResourceGroup)
 		if err != nil || key == "" || seen[key] {
 			continue
 		}
 		seen[key] = true
-		if g, err := h.store.Get(ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup}.String()); err == nil {
+		if g, err := d.get(ID{Subscription: id.Subscription, ResourceGroup: id.ResourceGroup}); err == nil {
 			value = append(value, g)
 		}
 	}
-	return reply{status: http.StatusOK, body: page(value)}, nil
+	body, err := req.paged(value)
+	return reply{status: http.StatusOK, body: body}, err
 }
 
-func (h *handler) provider(sub string, p provider) map[string]any {
-	state := struct {
-		RegistrationState string `json:"registrationState"`
-	}{}
+func (d *data) provider(sub string, p provider) map[string]any {
 	id := ID{Subscription: sub, Namespace: p.Namespace}
-	if r, err := h.store.Get(id.String()); err == nil {
-		_ = json.Unmarshal(r.Properties, &state)
-	}
 	types := []any{}
 	for _, t := range p.Types {
-		types = append(types, map[string]any{"resourceType": t, "locations": []string{}, "apiVersions": p.Versions})
+		types = append(types, map[string]any{"resourceType": t, "locations": locations, "apiVersions": p.versionsOf(t), "capabilities": "SupportsTags, SupportsLocation"})
 	}
-	return map[string]any{"id": id.String(), "namespace": p.Namespace, "registrationState": state.RegistrationState,
+	return map[string]any{"id": id.String(), "namespace": p.Namespace, "registrationState": d.registration(sub, p.Namespace),
 		"registrationPolicy": "RegistrationRequired", "resourceTypes": types}
 }
 
@@ -165,15 +198,16 @@ func (h *handler) listProviders(req *request, scope ID) (reply, error) {
 	if req.Method != http.MethodGet || scope.ResourceGroup != "" {
 		return reply{}, methodNotAllowed(req)
 	}
-	if err := req.permit("Microsoft.Resources/subscriptions/providers/read", scope); err != nil {
+	d := h.store.data()
+	if err := h.permit(d, req, "Microsoft.Resources/subscriptions/providers/read", scope); err != nil {
 		return reply{}, err
 	}
-	if !h.store.hasSub(scope.Subscription) {
+	if !d.hasSubscription(scope.Subscription) {
 		return reply{}, notFound(scope)
 	}
 	value := []any{}
 	for _, p := range providers {
-		value = append(value, h.provider(scope.Subscription, p))
+		value = append(value, d.provider(scope.Subscription, p))
 	}
 	return reply{status: http.StatusOK, body: page(value)}, nil
 }
@@ -185,33 +219,38 @@ func isRegistration(verb string) bool {
 // register answers POST …/providers/{ns}/register and /unregister at once;
 // Azure takes minutes and shows Registering.
 func (h *handler) register(req *request, id ID, verb string) (reply, error) {
-	if err := req.permit(id.Namespace+"/"+strings.ToLower(verb)+"/action", ID{Subscription: id.Subscription}); err != nil {
-		return reply{}, err
+	p, ok := findProvider(id.Namespace)
+	if !ok {
+		return reply{}, errorf(http.StatusNotFound, "InvalidResourceNamespace", "The resource namespace '%s' is invalid.", id.Namespace)
 	}
-	p, _ := findProvider(id.Namespace)
-	if !h.store.hasSub(id.Subscription) {
-		return reply{}, notFound(ID{Subscription: id.Subscription})
-	}
-	state := "Registered"
+	state := registered
 	if strings.EqualFold(verb, "unregister") {
 		state = "NotRegistered"
 	}
-	_, _, err := h.store.Put(Resource{ID: ID{Subscription: id.Subscription, Namespace: p.Namespace}.String(),
-		Properties: json.RawMessage(fmt.Sprintf(`{"registrationState":%q}`, state))})
+	at := ID{Subscription: id.Subscription, Namespace: p.Namespace}
+	err := h.store.change(func(d *data) error {
+		if err := h.permit(d, req, p.Namespace+"/"+strings.ToLower(verb)+"/action", ID{Subscription: id.Subscription}); err != nil {
+			return err
+		}
+		if !d.hasSubscription(id.Subscription) {
+			return notFound(ID{Subscription: id.Subscription})
+		}
+		d.set(at, Resource{ID: at.String(), Name: at.Name(), Type: at.Type(), Properties: json.RawMessage(fmt.Sprintf(`{"registrationState":%q}`, state))})
+		return nil
+	})
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{status: http.StatusOK, body: h.provider(id.Subscription, p)}, nil
+	return reply{status: http.StatusOK, body: h.store.data().provider(id.Subscription, p)}, nil
 }
-
-var registryName = regexp.MustCompile(`^[a-zA-Z0-9]{5,50}$`)
 
 // checkName answers POST …/Microsoft.ContainerRegistry/checkNameAvailability.
 func (h *handler) checkName(req *request, scope ID) (reply, error) {
 	if req.Method != http.MethodPost {
 		return reply{}, methodNotAllowed(req)
 	}
-	if err := req.permit("Microsoft.ContainerRegistry/checkNameAvailability/read", scope); err != nil {
+	d := h.store.data()
+	if err := h.permit(d, req, "Microsoft.ContainerRegistry/checkNameAvailability/read", scope); err != nil {
 		return reply{}, err
 	}
 	raw, err := req.read()
@@ -222,16 +261,7 @@ func (h *handler) checkName(req *request, scope ID) (reply, error) {
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return reply{}, invalidContent(err)
 	}
-	body := map[string]any{"nameAvailable": true}
-	switch {
-	case !registryName.MatchString(in.Name):
-		body = map[string]any{"nameAvailable": false, "reason": "Invalid",
-			"message": fmt.Sprintf("The specified registry name '%s' is invalid. Registry names may contain alpha numeric characters only and must be between 5 and 50 characters.", in.Name)}
-	case slices.ContainsFunc(h.store.List("Microsoft.ContainerRegistry/registries"), func(r Resource) bool { return strings.EqualFold(r.Name, in.Name) }):
-		body = map[string]any{"nameAvailable": false, "reason": "AlreadyExists",
-			"message": fmt.Sprintf("The registry %s is already in use.", in.Name)}
-	}
-	return reply{status: http.StatusOK, body: body, header: versionsHeader(ID{Namespace: "Microsoft.ContainerRegistry"})}, nil
+	return reply{status: http.StatusOK, body: d.nameAvailability(in.Name), header: versionsHeader(ID{Namespace: "Microsoft.ContainerRegistry"})}, nil
 }
 
 // metadata is GET /metadata/endpoints, which needs no token. The shape is that
