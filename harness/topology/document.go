@@ -1,10 +1,12 @@
 package topology
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -39,6 +41,11 @@ func parse(file string, raw []byte, t reflect.Type, patches ...string) (d *docum
 		d.problem(nil, "the file is larger than %d bytes", maxSize)
 		return d
 	}
+	raw = bytes.TrimPrefix(raw, []byte("\xef\xbb\xbf")) // as editors of Windows begin a file
+	if at, what := notText(raw); what != "" {
+		d.problem(at, "%s; a scenario is text in UTF-8", what)
+		return d
+	}
 	if err := checkNesting(raw); err != nil {
 		d.problem(nil, "%v", err)
 		return d
@@ -67,6 +74,28 @@ func parse(file string, raw []byte, t reflect.Type, patches ...string) (d *docum
 		d.tree = tree
 	}
 	return d
+}
+
+// notText finds the first thing in a file that is no text: a byte that is not
+// UTF-8, or a control character.
+func notText(raw []byte) (at *token.Position, what string) {
+	line, column := 1, 1
+	for len(raw) > 0 {
+		r, size := utf8.DecodeRune(raw)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			what = fmt.Sprintf("byte 0x%02x is not UTF-8", raw[0])
+		case r == '\n':
+			line, column = line+1, 0
+		case r < ' ' && r != '\t' && r != '\r' || r == 0x7f:
+			what = fmt.Sprintf("control character %U", r)
+		}
+		if what != "" {
+			return &token.Position{Line: line, Column: column}, what
+		}
+		raw, column = raw[size:], column+1
+	}
+	return nil, ""
 }
 
 // checkNesting refuses what could exhaust a recursive parser.
@@ -111,6 +140,12 @@ func (d *document) syntax(err error) {
 	var y yaml.Error
 	if errors.As(err, &y) {
 		msg := strings.TrimSpace(strings.ReplaceAll(y.GetMessage(), "\n", " "))
+		switch {
+		case strings.Contains(msg, "'\t'"):
+			msg = "broken YAML: a tab; indent with spaces"
+		case !strings.HasPrefix(msg, "mapping key"):
+			msg = "broken YAML: " + msg
+		}
 		if tk := y.GetToken(); tk != nil && tk.Position != nil {
 			d.problem(tk.Position, "%s", msg)
 			return

@@ -29,7 +29,7 @@ func Load(dir string) (*Scenario, error) {
 		return nil, fmt.Errorf("%s is no scenario: it holds no %s", dir, FileName)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("loading the scenario in %s: %w", dir, err)
+		return nil, err
 	}
 	s, err := Decode(file, id, raw)
 	if err != nil {
@@ -39,18 +39,37 @@ func Load(dir string) (*Scenario, error) {
 	return s, nil
 }
 
+// readFile reads a regular file of bounded size. Other errors than
+// [fs.ErrNotExist] are problems of the file.
 func readFile(file string) ([]byte, error) {
+	wrong := func(format string, a ...any) error { return &Problem{File: file, Message: fmt.Sprintf(format, a...)} }
 	info, err := os.Stat(file)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, err
+	case err != nil:
+		return nil, wrong("cannot be read: %v", reason(err))
+	case info.IsDir():
+		return nil, wrong("is a folder; a scenario is a file of that name")
+	case !info.Mode().IsRegular():
+		return nil, wrong("is not a regular file")
+	case info.Size() > maxSize:
+		return nil, wrong("has %d bytes; a scenario has at most %d", info.Size(), maxSize)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", file)
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, wrong("cannot be read: %v", reason(err))
 	}
-	if info.Size() > maxSize {
-		return nil, fmt.Errorf("%s is larger than %d bytes", file, maxSize)
+	return raw, nil
+}
+
+// reason is an error of the file system without the path, which is said already.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
 	}
-	return os.ReadFile(file)
+	return err
 }
 
 // Decode reads a scenario from the content of its file. file is used in

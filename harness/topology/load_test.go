@@ -182,6 +182,9 @@ func TestMistakesAreNamedWithTheirPlaceAndMend(t *testing.T) {
 			`unknown client "docker pul"; want crane, "docker pull"`},
 		"odd expression": {strings.Replace(head, "linked]", "linked], client: {crane: '('}", 1) + "change: {registry: {dataEndpointEnabled: false}}\n",
 			`no regular expression`},
+		"a tab":        {"title: t\n\tbase: public\n", `scenarios/x/scenario.yaml:2:1: broken YAML: a tab; indent with spaces`},
+		"not UTF-8":    {"title: t\nbase: p\xffblic\n", `scenarios/x/scenario.yaml:2:8: byte 0xff is not UTF-8; a scenario is text in UTF-8`},
+		"a NUL":        {"title: \x00\nbase: public\n", `scenarios/x/scenario.yaml:1:8: control character U+0000`},
 		"deep nesting": {"title: " + strings.Repeat("[", 2000) + "\n", `more than 1000 brackets`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,6 +196,13 @@ func TestMistakesAreNamedWithTheirPlaceAndMend(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Editors of Windows begin a text with a byte order mark and end lines with CR LF.
+func TestAFileFromWindowsIsRead(t *testing.T) {
+	s, err := decode(t, "\xef\xbb\xbftitle: t\r\nbase: public\r\n")
+	require.NoError(t, err)
+	require.Equal(t, "t", s.Title)
 }
 
 func TestSeveralMistakesAreReportedInOrder(t *testing.T) {

@@ -22,6 +22,9 @@ type Site struct {
 	// Resolver is the resolver of a client outside Azure. Default: answers the
 	// public internet's names.
 	Resolver *Resolver `yaml:"resolver,omitempty"`
+	// Identity is the managed identity of a client that is a virtual machine:
+	// "system", or the name of a user-assigned one. Default: none.
+	Identity string `yaml:"identity,omitempty"`
 	// Hosts are lines of the client's hosts file: name to address.
 	Hosts map[string]string `yaml:"hosts,omitempty"`
 	// Shell and Daemon are the proxy settings of the user's shell and of the

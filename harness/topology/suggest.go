@@ -77,3 +77,7 @@ func oneOf(valid []string) string {
 	last := len(quoted) - 1
 	return strings.Join(slices.Clone(quoted[:last]), ", ") + " or " + quoted[last]
 }
+
+// DidYouMean is ", did you mean \"x\"?" for the closest of some words, or empty
+// when none is close.
+func DidYouMean(word string, words []string) string { return didYouMean(word, words) }

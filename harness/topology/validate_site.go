@@ -34,6 +34,14 @@ func (c *checker) site() {
 	if inAzure {
 		c.onlyOutside(at, s)
 	}
+	if s.Identity != "" {
+		if !inAzure {
+			c.add(at.with("identity"), "only a client in a virtual network has a managed identity")
+		}
+		if !identityName.MatchString(s.Identity) {
+			c.add(at.with("identity"), "%q is no identity; write system, or a name of 3 to 128 letters, digits, dashes and underscores", s.Identity)
+		}
+	}
 	if s.VPN != "" {
 		if s.At != OnPremises {
 			c.add(at.with("vpn"), "only a client on-premises has a VPN")

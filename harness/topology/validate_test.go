@@ -64,6 +64,8 @@ func TestAzureWouldRefuse(t *testing.T) {
 		"firewall elsewhere":      {"azure-firewall", "azureFirewalls: {fw: {subnet: hub/clients, privateIPAddress: 10.0.1.9}}", `AzureFirewallSubnet alone`},
 		"resolver in Azure":       {"public", "site: {resolver: {address: 1.1.1.1}}", `a client in a virtual network asks that network's dnsServers; set virtualNetworks.app.dnsServers`},
 		"firewall in Azure":       {"public", "site: {firewall: {default: drop}}", `only a client on-premises stands behind a corporate firewall`},
+		"identity outside":        {"behind-firewall", "site: {identity: system}", `only a client in a virtual network has a managed identity`},
+		"identity's name":         {"public", "site: {identity: a/b}", `"a/b" is no identity; write system, or a name of 3 to 128 letters`},
 		"VPN to nothing":          {"behind-firewall", "site: {vpn: hub}", `site.vpn: there is no virtual network "hub"`},
 		"bare address":            {"behind-firewall", "site: {firewall: {rules: {x: {to: [10.0.0.1]}}}}", `write the address 10.0.0.1 as 10.0.0.1/32`},
 		"port":                    {"behind-firewall", "site: {firewall: {rules: {x: {ports: [70000]}}}}", `70000 is no port`},
