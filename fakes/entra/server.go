@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -56,6 +55,14 @@ func Handler(t *Tenant) http.Handler {
 	mux.HandleFunc("GET /{tenant}/discovery/keys", h.keys)
 	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/token", h.token)
 	mux.HandleFunc("POST /{tenant}/oauth2/token", h.token)
+	mux.HandleFunc("POST /{tenant}/oauth2/v2.0/devicecode", h.deviceCode)
+	mux.HandleFunc("POST /{tenant}/oauth2/devicecode", h.deviceCode)
+	mux.HandleFunc("GET /{tenant}/oauth2/devicecode", h.deviceCode) // ADAL asked so
+	mux.HandleFunc("GET /common/userrealm/{user}", h.userRealm)
+	for _, path := range []string{"/device", "/common/oauth2/deviceauth"} {
+		mux.HandleFunc("GET "+path, h.devicePage)
+		mux.HandleFunc("POST "+path, h.deviceApproval)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()
 		head.Set("Cache-Control", "no-store, no-cache")
@@ -77,21 +84,35 @@ func (h handler) known(tenant string) bool {
 	return strings.EqualFold(tenant, h.t.ID()) || slices.Contains([]string{"common", "organizations"}, strings.ToLower(tenant))
 }
 
-// instance is asked by MSAL whether an authority may be trusted. Both versions
-// of the API answer the same.
+// clouds are the authorities that instance discovery knows, as the service
+// lists them. Only the first is simulated.
+var clouds = []any{
+	cloud(Host, "login.windows.net", aliases...),
+	cloud("login.partner.microsoftonline.cn", "login.partner.microsoftonline.cn", "login.partner.microsoftonline.cn", "login.chinacloudapi.cn"),
+	cloud("login.microsoftonline.de", "login.microsoftonline.de", "login.microsoftonline.de"),
+	cloud("login.microsoftonline.us", "login.microsoftonline.us", "login.microsoftonline.us", "login.usgovcloudapi.net"),
+	cloud("login-us.microsoftonline.com", "login-us.microsoftonline.com", "login-us.microsoftonline.com"),
+}
+
+func cloud(network, cache string, names ...string) any {
+	return map[string]any{"preferred_network": network, "preferred_cache": cache, "aliases": names}
+}
+
+// instance is asked by MSAL whether an authority may be trusted. Version 1.0 of
+// the API leaves the list of clouds out.
 func (h handler) instance(w http.ResponseWriter, r *http.Request) {
-	at, err := url.Parse(r.URL.Query().Get("authorization_endpoint"))
+	q := r.URL.Query()
+	at, err := url.Parse(q.Get("authorization_endpoint"))
 	if err != nil || !slices.Contains(aliases, strings.ToLower(at.Hostname())) {
 		fail(http.StatusBadRequest, "invalid_instance", 50049, "Unknown or invalid instance.").write(w, correlation(r))
 		return
 	}
 	tenant, _, _ := strings.Cut(strings.TrimPrefix(at.Path, "/"), "/")
-	writeJSON(w, http.StatusOK, map[string]any{
-		"tenant_discovery_endpoint": "https://" + Host + "/" + tenant + "/v2.0/.well-known/openid-configuration",
-		"api-version":               r.URL.Query().Get("api-version"),
-		"metadata": []any{map[string]any{
-			"preferred_network": Host, "preferred_cache": "login.windows.net", "aliases": aliases}},
-	})
+	answer := map[string]any{"tenant_discovery_endpoint": "https://" + Host + "/" + tenant + "/v2.0/.well-known/openid-configuration"}
+	if version := q.Get("api-version"); version != "1.0" {
+		answer["api-version"], answer["metadata"] = version, clouds
+	}
+	writeJSON(w, http.StatusOK, answer)
 }
 
 func (h handler) configuration(version string) http.HandlerFunc {
@@ -104,6 +125,9 @@ func (h handler) configuration(version string) http.HandlerFunc {
 			return
 		}
 		base, id := "https://"+Host+"/"+tenant, h.t.ID()
+		if !strings.EqualFold(tenant, id) {
+			id = "{tenantid}" // "common" and "organizations": each token names its own
+		}
 		issuer := "https://" + Host + "/" + id + "/v2.0"
 		if version == "" {
 			issuer = "https://sts.windows.net/" + id + "/"
@@ -142,91 +166,6 @@ func (h handler) keys(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, set)
 }
 
-// token answers client_credentials (RFC 6749 section 4.4), with scope at the
-// v2.0 endpoint and resource at the older one.
-func (h handler) token(w http.ResponseWriter, r *http.Request) {
-	answer, f := h.grant(w, r)
-	if f != nil {
-		f.write(w, correlation(r))
-		return
-	}
-	writeJSON(w, http.StatusOK, answer)
-}
-
-func (h handler) grant(w http.ResponseWriter, r *http.Request) (any, *failure) {
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	if err := r.ParseForm(); err != nil {
-		return nil, fail(http.StatusBadRequest, "invalid_request", 900144, "The request body could not be read.")
-	}
-	form := r.PostForm
-	tenant := r.PathValue("tenant")
-	if !strings.EqualFold(tenant, h.t.ID()) {
-		// client_credentials has no tenant of its own to fall back on.
-		return nil, tenantNotFound(tenant)
-	}
-	switch form.Get("grant_type") {
-	case "client_credentials":
-	case "":
-		return nil, missing("grant_type")
-	default:
-		return nil, fail(http.StatusBadRequest, "unsupported_grant_type", 70003, "The app requested an unsupported grant type '%s'.", form.Get("grant_type"))
-	}
-	app, secret := form.Get("client_id"), form.Get("client_secret")
-	if user, password, ok := r.BasicAuth(); ok { // client_secret_basic, RFC 6749 section 2.3.1
-		app, secret = unescape(user), unescape(password)
-	}
-	if app == "" {
-		return nil, missing("client_id")
-	}
-	known, right := h.t.secret(app, secret)
-	switch {
-	case !known:
-		return nil, unknownApplication(app, h.t.ID())
-	case secret == "":
-		return nil, fail(http.StatusUnauthorized, "invalid_client", 7000218, "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.")
-	case !right:
-		return nil, invalidSecret(app)
-	}
-	audience, f := audienceOf(r.URL.Path, form)
-	if f != nil {
-		return nil, f
-	}
-	now := time.Now()
-	token, err := h.t.Token(app, audience, now)
-	if err != nil {
-		return nil, fail(http.StatusInternalServerError, "server_error", 90033, "A transient error has occurred.")
-	}
-	seconds := int(Lifetime.Seconds())
-	if strings.HasSuffix(r.URL.Path, "/oauth2/v2.0/token") {
-		return map[string]any{"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}, nil
-	}
-	// The older endpoint spells numbers as strings.
-	return map[string]string{"token_type": "Bearer", "expires_in": fmt.Sprint(seconds), "ext_expires_in": fmt.Sprint(seconds),
-		"expires_on": fmt.Sprint(now.Add(Lifetime).Unix()), "not_before": fmt.Sprint(now.Unix()), "resource": audience, "access_token": token}, nil
-}
-
-// audienceOf is the resource that a token is wanted for. The double slash in
-// "https://management.core.windows.net//.default" belongs to the resource,
-// whose id ends in a slash.
-func audienceOf(path string, form url.Values) (string, *failure) {
-	if !strings.HasSuffix(path, "/oauth2/v2.0/token") {
-		if form.Get("resource") == "" {
-			return "", missing("resource")
-		}
-		return form.Get("resource"), nil
-	}
-	scope := form.Get("scope")
-	if scope == "" {
-		return "", missing("scope")
-	}
-	resource, ok := strings.CutSuffix(firstField(scope), "/.default")
-	if !ok || resource == "" {
-		return "", fail(http.StatusBadRequest, "invalid_scope", 1002012,
-			"The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", scope)
-	}
-	return resource, nil
-}
-
 func unescape(s string) string {
 	if u, err := url.QueryUnescape(s); err == nil {
 		return u
@@ -250,11 +189,4 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(raw)
-}
-
-func firstField(s string) string {
-	if f := strings.Fields(s); len(f) > 0 {
-		return f[0]
-	}
-	return ""
 }

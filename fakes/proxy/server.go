@@ -142,11 +142,11 @@ func (s *Server) serve(ctx context.Context, cfg Config, conn net.Conn, in *bufio
 		return false
 	}
 	switch {
-	case cfg.denies(target.host):
+	case cfg.Refuses(target.host):
 		_ = answer(conn, accessDenied(target))
 		stream.Finish(conn)
 		return false
-	case cfg.Authenticate && !stream.MatchName(cfg.Anonymous, target.host):
+	case cfg.Challenges(target.host):
 		// No account exists: credentials that are sent are wrong ones. Clients
 		// that answer a challenge do so on the same connection, unless they had
 		// a body to send.
@@ -177,7 +177,7 @@ func (s *Server) serve(ctx context.Context, cfg Config, conn net.Conn, in *bufio
 }
 
 func (s *Server) tunnel(ctx context.Context, cfg Config, client, server net.Conn, to target) {
-	if !cfg.Inspect || stream.MatchName(cfg.Exempt, to.host) {
+	if !cfg.Inspects(to.host) {
 		stream.Splice(ctx, client, server)
 		return
 	}

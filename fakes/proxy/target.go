@@ -41,8 +41,19 @@ func targetOf(req *http.Request) (target, error) {
 	return target{req.URL.Hostname(), port, req.URL.String()}, nil
 }
 
-func (c Config) denies(host string) bool {
+// Refuses reports whether a request for host is answered 403.
+func (c Config) Refuses(host string) bool {
 	return stream.MatchName(c.Deny, host) || len(c.Allow) > 0 && !stream.MatchName(c.Allow, host)
+}
+
+// Challenges reports whether a request for host that is not refused is answered 407.
+func (c Config) Challenges(host string) bool {
+	return c.Authenticate && !stream.MatchName(c.Anonymous, host)
+}
+
+// Inspects reports whether TLS for a name is terminated.
+func (c Config) Inspects(name string) bool {
+	return c.Inspect && !stream.MatchName(c.Exempt, name)
 }
 
 // connect resolves and dials, trying each address in turn as squid does.

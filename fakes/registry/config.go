@@ -27,6 +27,9 @@ type Config struct {
 	Users map[string]string `json:"users,omitempty"`
 	// AnonymousPull gives pull tokens without credentials.
 	AnonymousPull bool `json:"anonymousPull,omitempty"`
+	// Open lets everybody read without a token and nobody write: Microsoft
+	// Artifact Registry.
+	Open bool `json:"open,omitempty"`
 	// Tenant and Clients: tokens of this tenant for these application ids are
 	// exchanged at /oauth2/exchange.
 	Tenant  string   `json:"tenant,omitempty"`

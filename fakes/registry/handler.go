@@ -24,6 +24,8 @@ type request struct {
 	cfg   *Config
 	host  string // lower case, without port
 	addr  netip.Addr
+	// identity is who the client says it is, once that was read.
+	identity string
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +35,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch req.front.Roles[req.host] {
 	case Login:
-		h.serveLogin(w, req)
+		h.observed(w, req, h.serveLogin)
 	case Data:
 		h.serveData(w, req)
 	case Storage:
@@ -48,6 +50,10 @@ func (h *handler) serveLogin(w http.ResponseWriter, r *request) {
 	if !h.admitted(r) {
 		apiHeaders(w.Header())
 		denied(w, r.URL.Path, r.addr)
+		return
+	}
+	if r.cfg.Open {
+		h.serveOpen(w, r)
 		return
 	}
 	switch {
@@ -71,7 +77,7 @@ func (h *handler) serveLogin(w http.ResponseWriter, r *request) {
 // admitted applies the network rules. They do not apply behind a private
 // endpoint: https://learn.microsoft.com/azure/container-registry/container-registry-access-selected-networks
 func (h *handler) admitted(r *request) bool {
-	return r.front.Private || r.cfg.Public.allows(r.addr)
+	return r.front.Private || r.cfg.Public.Allows(r.addr)
 }
 
 // apiHeaders sets what every answer of the registry API carries

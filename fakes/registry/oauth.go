@@ -63,6 +63,7 @@ func (h *handler) serveExchange(w http.ResponseWriter, r *request) {
 		errUnauthorized(w)
 		return
 	}
+	r.identity = who.AppID
 	token, err := h.reg.signer.issue(grantRefresh, who.AppID, strings.ToLower(service), who.Tenant, nil, h.reg.now())
 	if err != nil {
 		(&apiError{status: 500, code: "UNKNOWN", message: "unknown error"}).write(w)

@@ -23,6 +23,7 @@ type Registry struct {
 	sasKey    []byte // signs links to blobs, see sas.go
 	entraKeys func(kid string) (crypto.PublicKey, error)
 	now       func() time.Time
+	events    EventSink // nil: none is told
 
 	update sync.Mutex // one Update at a time
 }
@@ -143,8 +144,8 @@ func (c *Config) dataEndpoint(region string) string {
 	return label + "." + region + ".data." + suffix
 }
 
-// allows says whether the registry's network rules let an address in.
-func (a Access) allows(addr netip.Addr) bool {
+// Allows says whether the registry's network rules let an address in.
+func (a Access) Allows(addr netip.Addr) bool {
 	if a.Default {
 		return true
 	}

@@ -59,8 +59,8 @@ func TestNetworkRulesLetIn(t *testing.T) {
 		require.Equal(t, tc.status, call(h, "GET", "https://"+loginName+"/v2/", nil).StatusCode, name)
 	}
 	a := Access{Allow: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}
-	require.True(t, a.allows(netip.MustParseAddr("::ffff:203.0.113.7")), "an IPv4 client of a dual-stack socket")
-	require.False(t, a.allows(netip.Addr{}))
+	require.True(t, a.Allows(netip.MustParseAddr("::ffff:203.0.113.7")), "an IPv4 client of a dual-stack socket")
+	require.False(t, a.Allows(netip.Addr{}))
 }
 
 func TestRulesChangeWhileServing(t *testing.T) {

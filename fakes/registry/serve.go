@@ -126,6 +126,17 @@ func (s *Server) count(_ net.Conn, state http.ConnState) {
 	}
 }
 
+// CertificateNames are the names on the certificate that a client gets which
+// asks for serverName.
+func (f Front) CertificateNames(serverName string) []string {
+	return certificateNames(f.normalize(), serverName)
+}
+
+// RoleOf is what the front is under a name; empty when it does not answer for it.
+func (f Front) RoleOf(name string) Role {
+	return f.normalize().Roles[strings.ToLower(strings.TrimSuffix(name, "."))]
+}
+
 // certificateNames are the names on the certificate shown to a client that asks
 // for sni. The service presents wildcards: *.azurecr.io for login servers
 // (docs/fidelity.md, TLS); a wildcard covers one label, so data endpoints have

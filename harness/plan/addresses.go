@@ -4,6 +4,9 @@ import (
 	"hash/fnv"
 	"net/netip"
 
+	"github.com/acrlab/acrlab/fakes/graph"
+	"github.com/acrlab/acrlab/fakes/imds"
+	"github.com/acrlab/acrlab/fakes/loganalytics"
 	"github.com/acrlab/acrlab/harness/state"
 )
 
@@ -11,12 +14,15 @@ import (
 // the real ones; the others lie in ranges of the simulation's own service tags
 // (servicetags.go), and sites use documentation ranges (RFC 5737).
 var (
-	platformDNS = netip.MustParseAddr(state.PlatformDNS)
-	googleDNS   = netip.MustParseAddr("8.8.8.8")
-	cloudflare  = netip.MustParseAddr("1.1.1.1")
+	platformDNS  = netip.MustParseAddr(state.PlatformDNS)
+	platformIMDS = netip.MustParseAddr(imds.Address)
+	googleDNS    = netip.MustParseAddr("8.8.8.8")
+	cloudflare   = netip.MustParseAddr("1.1.1.1")
 
 	armAddress     = netip.MustParseAddr("4.150.240.10")
 	entraAddress   = netip.MustParseAddr("20.190.160.20")
+	graphAddress   = netip.MustParseAddr("20.190.160.30")
+	logsAddress    = netip.MustParseAddr("20.42.65.90")
 	mcrAddress     = netip.MustParseAddr("150.171.69.10")
 	mcrDataAddress = netip.MustParseAddr("20.98.160.10")
 	controlAddress = netip.MustParseAddr("93.184.216.34")
@@ -39,6 +45,8 @@ var (
 const (
 	armName     = "management.azure.com"
 	entraName   = "login.microsoftonline.com"
+	graphName   = graph.Host
+	logsName    = loganalytics.Host
 	mcrName     = "mcr.microsoft.com"
 	mcrDataName = "eastus.data.mcr.microsoft.com"
 	// controlName is a host of nobody's cloud, to tell a blocked Azure from a dead uplink.

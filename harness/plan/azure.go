@@ -15,7 +15,7 @@ const gatewayTable = 99
 func (b *builder) buildAzure() error {
 	h := b.host(azureHost, "Azure: virtual networks and their router")
 	h.Forward = true
-	h.Loopback = []netip.Addr{platformDNS}
+	h.Loopback = []netip.Addr{platformDNS, platformIMDS}
 	b.link(
 		End{Host: azureHost, Interface: internetInterface, Addresses: []netip.Prefix{internetLink[1]}},
 		End{Host: internetHost, Interface: azureHost, Addresses: []netip.Prefix{internetLink[0]}},
@@ -54,6 +54,11 @@ func (b *builder) buildAzure() error {
 	b.forwardedTraffic(h)
 	b.sourceTranslation(h)
 	h.serve(Service{Name: "dns", Listen: listen(53, platformDNS), DNS: b.platformDNS()})
+	machines, err := b.metadata()
+	if err != nil {
+		return err
+	}
+	h.serve(Service{Name: "imds", Listen: listen(80, platformIMDS), IMDS: machines})
 	return nil
 }
 

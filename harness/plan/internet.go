@@ -6,21 +6,20 @@ import (
 
 	"github.com/acrlab/acrlab/fakes/azure"
 	"github.com/acrlab/acrlab/fakes/dns"
-	"github.com/acrlab/acrlab/fakes/entra"
+	"github.com/acrlab/acrlab/fakes/graph"
 	"github.com/acrlab/acrlab/fakes/registry"
-	"github.com/acrlab/acrlab/harness/state"
 )
 
 // buildInternet makes the host that has every public address.
 func (b *builder) buildInternet() error {
 	h := b.host(internetHost, "the internet: registries, resolvers, Azure's public services")
 	h.Forward = true
-	h.Loopback = []netip.Addr{googleDNS, cloudflare, armAddress, entraAddress, mcrAddress, mcrDataAddress, controlAddress}
+	h.Loopback = []netip.Addr{googleDNS, cloudflare, armAddress, entraAddress, graphAddress, logsAddress, mcrAddress, mcrDataAddress, controlAddress}
 	h.serve(Service{Name: "dns", Listen: listen(53, googleDNS, cloudflare), DNS: b.publicResolver()})
-	h.serve(Service{Name: "arm", Listen: listen(443, armAddress), ARM: &azure.Front{Clients: []string{state.ApplicationID}}})
-	h.serve(Service{Name: "entra", Listen: listen(443, entraAddress), Entra: &entra.Config{
-		Tenant: b.in.State.Tenant, Clients: map[string]string{state.ApplicationID: state.ClientSecret},
-	}})
+	h.serve(Service{Name: "arm", Listen: listen(443, armAddress), ARM: &azure.Front{Clients: b.clients()}})
+	h.serve(Service{Name: "entra", Listen: listen(443, entraAddress), Entra: b.directory()})
+	h.serve(Service{Name: "graph", Listen: listen(443, graphAddress), Graph: &graph.Front{Tenant: b.in.State.Tenant}})
+	h.serve(Service{Name: "logs", Listen: listen(443, logsAddress), LogAnalytics: b.logs()})
 	h.serve(Service{Name: "mcr", Listen: listen(443, mcrAddress), Registry: &registry.Front{
 		Registry: mcrRegistry, Region: "eastus", Roles: map[string]registry.Role{mcrName: registry.Login},
 	}})

@@ -14,6 +14,9 @@ import (
 	"github.com/acrlab/acrlab/fakes/azure"
 	"github.com/acrlab/acrlab/fakes/dns"
 	"github.com/acrlab/acrlab/fakes/entra"
+	"github.com/acrlab/acrlab/fakes/graph"
+	"github.com/acrlab/acrlab/fakes/imds"
+	"github.com/acrlab/acrlab/fakes/loganalytics"
 	"github.com/acrlab/acrlab/fakes/middlebox"
 	"github.com/acrlab/acrlab/fakes/proxy"
 	"github.com/acrlab/acrlab/fakes/registry"
@@ -164,4 +167,8 @@ type Service struct {
 	Middlebox *middlebox.Config `json:"middlebox,omitempty"`
 	ARM       *azure.Front      `json:"arm,omitempty"`
 	Entra     *entra.Config     `json:"entra,omitempty"`
+	IMDS      *imds.Config      `json:"imds,omitempty"`
+	Graph     *graph.Front      `json:"graph,omitempty"`
+
+	LogAnalytics *loganalytics.Config `json:"logAnalytics,omitempty"`
 }

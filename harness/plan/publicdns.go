@@ -32,6 +32,15 @@ func (w *world) publicRecords() []dns.Record {
 		{Name: "arm-frontdoor-prod.trafficmanager.net", TTL: 60, A: armAddress},
 		{Name: entraName, TTL: 300, CNAME: "login.mso.msidentity.com"},
 		{Name: "login.mso.msidentity.com", TTL: 60, A: entraAddress},
+		// Other names of the sign-in service: where users type device codes, and
+		// what instance discovery lists.
+		{Name: "login.microsoft.com", TTL: 300, CNAME: "login.mso.msidentity.com"},
+		{Name: "login.windows.net", TTL: 300, CNAME: "login.mso.msidentity.com"},
+		{Name: "sts.windows.net", TTL: 300, CNAME: "login.mso.msidentity.com"},
+		{Name: graphName, TTL: 300, CNAME: "ags.privatelink.msidentity.com"},
+		{Name: "ags.privatelink.msidentity.com", TTL: 60, A: graphAddress},
+		{Name: logsName, TTL: 60, A: logsAddress},
+		{Name: "api.loganalytics.azure.com", TTL: 60, A: logsAddress},
 		{Name: mcrName, TTL: 3600, CNAME: "mcr-0001.mcr-msedge.net"},
 		{Name: "mcr-0001.mcr-msedge.net", TTL: 240, A: mcrAddress},
 		{Name: mcrDataName, TTL: 60, A: mcrDataAddress},

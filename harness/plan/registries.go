@@ -35,7 +35,7 @@ func (b *builder) registryConfig(a *acr) registry.Config {
 		Name: a.name, LoginServer: a.login, DataEndpoints: a.data, AnonymousPull: a.anonymous,
 		Public: registry.Access{Default: a.access, Allow: a.allow}, Repositories: map[string][]string{},
 		Users:  map[string]string{state.TokenName: state.TokenPassword},
-		Tenant: b.in.State.Tenant, Clients: []string{state.ApplicationID},
+		Tenant: b.in.State.Tenant, Clients: b.clients(),
 	}
 	for _, r := range a.regions {
 		c.Regions = append(c.Regions, registry.Region{Name: r, Storage: a.storageName(r)})
@@ -101,11 +101,11 @@ func (b *builder) buildEndpoints() error {
 	return nil
 }
 
-// mcrConfig is Microsoft Artifact Registry: anonymous, its layers at the data
+// mcrConfig is Microsoft Artifact Registry: without tokens, its layers at the data
 // endpoint of the region.
 func mcrConfig() registry.Config {
 	return registry.Config{
-		Name: mcrRegistry, LoginServer: mcrName, AnonymousPull: true, Public: registry.Access{Default: true},
+		Name: mcrRegistry, LoginServer: mcrName, Open: true, Public: registry.Access{Default: true},
 		Regions:      []registry.Region{{Name: "eastus", Storage: mcrDataName}},
 		Repositories: map[string][]string{"mcr/hello-world": {"latest"}, "hello-world": {"latest"}, "acr/acr-cli": {"latest"}},
 	}

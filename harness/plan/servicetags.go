@@ -23,6 +23,7 @@ var globalTags = map[string][]netip.Prefix{
 	"azureresourcemanager":       prefixes("4.150.240.0/24"),
 	"microsoftcontainerregistry": prefixes("20.98.160.0/24"),
 	"azurefrontdoor.firstparty":  prefixes("150.171.69.0/24"),
+	"azuremonitor":               prefixes("20.42.65.0/24"),
 	"azureloadbalancer":          prefixes("168.63.129.16/32"),
 	"azureplatformdns":           prefixes("168.63.129.16/32"),
 	"azureplatformimds":          prefixes("169.254.169.254/32"),
@@ -34,7 +35,7 @@ var emptyTags = []string{
 	"azureadvancedthreatprotection", "azurearcinfrastructure", "azurebackup", "azurebotservice", "azurecognitivesearch",
 	"azureconnectors", "azurecosmosdb", "azuredatabricks", "azuredevops", "azureeventgrid", "azurefrontdoor.backend",
 	"azurefrontdoor.frontend", "azurefrontdoor.microsoftsecurity", "azureinformationprotection", "azureiothub", "azurekeyvault",
-	"azuremachinelearning", "azuremonitor", "azureopendatasets", "azureplatformlkm", "azuresignalr", "azuresiterecovery",
+	"azuremachinelearning", "azureopendatasets", "azureplatformlkm", "azuresignalr", "azuresiterecovery",
 	"azurestack", "azuretrafficmanager", "batchnodemanagement", "cognitiveservicesfrontend", "datafactory", "datafactorymanagement",
 	"eventhub", "gatewaymanager", "grafana", "guestandhybridmanagement", "hdinsight", "internetanalyzer", "kustoanalytics",
 	"logicapps", "logicappsmanagement", "microsoftcloudappsecurity", "microsoftdefenderforendpoint", "powerbi", "powerplatforminfra",
@@ -76,6 +77,7 @@ func ServiceTag(tag string) ([]netip.Prefix, error) {
 		if !regional {
 			list = append(list, globalTags["azureresourcemanager"]...)
 			list = append(list, globalTags["azureactivedirectory"]...)
+			list = append(list, globalTags["azuremonitor"]...)
 		}
 		return normal(list), nil
 	case slices.Contains(emptyTags, name) || slices.Contains(emptyTags, base):

@@ -23,6 +23,10 @@ type world struct {
 	registries  []*acr
 	endpoints   []*endpoint
 	firewalls   []*firewall
+	machines    []state.VirtualMachine
+	identities  []state.ManagedIdentity
+	workspaces  []state.Workspace
+	diagnostics []state.DiagnosticSetting
 	site        site
 }
 
@@ -69,6 +73,7 @@ func read(in Input) (*world, error) {
 	}
 	for _, step := range []func() error{
 		w.readPlain, w.readNetworks, w.readRegistries, w.readEndpoints, w.readZones, w.readFirewalls, w.readSite,
+		w.readIdentities, w.readMonitor,
 	} {
 		if err := step(); err != nil {
 			return nil, err

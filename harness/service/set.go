@@ -10,18 +10,30 @@ import (
 
 	"github.com/acrlab/acrlab/fakes/azure"
 	"github.com/acrlab/acrlab/fakes/entra"
+	"github.com/acrlab/acrlab/fakes/loganalytics"
 	"github.com/acrlab/acrlab/fakes/pki"
 	"github.com/acrlab/acrlab/fakes/registry"
 	"github.com/acrlab/acrlab/harness/plan"
 )
 
+// Live is an Azure whose owner keeps the state and changes the network with it.
+type Live struct {
+	// Store is what the ARM services show and write to. Plans do not change it.
+	Store *azure.Store
+	// Follow is awaited by every request that may have written; see
+	// [azure.Server.Follow].
+	Follow func(ctx context.Context, revision uint64) error
+}
+
 // shared is what the services of one world have in common besides authorities.
 type shared struct {
 	store *azure.Store
+	live  *Live // nil: the store shows the state of the last plan
 
 	mu         sync.Mutex
 	registries map[string]*registry.Registry // by lower-case name
 	tenants    map[string]*entra.Tenant      // by lower-case id
+	logs       *loganalytics.Store
 }
 
 // NewSet makes the two authorities of a world and an empty Azure.
@@ -39,7 +51,17 @@ func NewSet() (*Set, error) {
 		return nil, fmt.Errorf("making the store of Azure resources: %w", err)
 	}
 	return &Set{Azure: az, Corp: corp, shared: shared{
-		store: store, registries: map[string]*registry.Registry{}, tenants: map[string]*entra.Tenant{}}}, nil
+		store: store, registries: map[string]*registry.Registry{}, tenants: map[string]*entra.Tenant{}, logs: loganalytics.NewStore()}}, nil
+}
+
+// NewLiveSet is NewSet over an Azure that has an owner.
+func NewLiveSet(l Live) (*Set, error) {
+	s, err := NewSet()
+	if err != nil {
+		return nil, err
+	}
+	s.shared.store, s.shared.live = l.Store, &l
+	return s, nil
 }
 
 // AzurePEM is the certificate of the authority behind Azure's endpoints.
@@ -49,18 +71,20 @@ func (s *Set) AzurePEM() []byte { return s.Azure.PEM() }
 func (s *Set) CorpPEM() []byte { return s.Corp.PEM() }
 
 // Store holds the Azure resources that the ARM services show. Writes to it
-// reach clients at once, and last until a Prepare brings other state.
+// reach clients at once and, unless the store has an owner, last until a
+// Prepare brings other state.
 func (s *Set) Store() *azure.Store { return s.shared.store }
 
 // Prepare creates or updates what services share: the registries of n, its
-// Entra tenants and, if n has one, its Azure state. It must be called before
-// services of n are started or updated.
+// Entra tenants and, if n has one, its Azure state, unless that has an owner: n
+// may be older than it. It must be called before services of n are started or
+// updated.
 func (s *Set) Prepare(ctx context.Context, n *plan.Network) error {
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("preparing services: %w", err)
 	}
 	sh := &s.shared
-	if n.Azure != nil {
+	if n.Azure != nil && sh.live == nil {
 		if err := sh.store.Replace(*n.Azure); err != nil {
 			return fmt.Errorf("preparing Azure's state: %w", err)
 		}
@@ -69,6 +93,9 @@ func (s *Set) Prepare(ctx context.Context, n *plan.Network) error {
 	defer sh.mu.Unlock()
 	for _, h := range n.Hosts {
 		for _, svc := range h.Services {
+			if svc.LogAnalytics != nil {
+				sh.logs.Update(*svc.LogAnalytics) // before registries write to it
+			}
 			if svc.Entra == nil {
 				continue
 			}
@@ -85,7 +112,7 @@ func (s *Set) Prepare(ctx context.Context, n *plan.Network) error {
 			}
 			continue
 		}
-		r, err := registry.New(cfg, registry.WithEntraKeys(sh.entraKey))
+		r, err := registry.New(cfg, registry.WithEntraKeys(sh.entraKey), registry.WithEvents(sh.logs))
 		if err != nil {
 			return fmt.Errorf("preparing registry %s: %w", cfg.Name, err)
 		}

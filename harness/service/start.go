@@ -8,6 +8,9 @@ import (
 	"github.com/acrlab/acrlab/fakes/azure"
 	"github.com/acrlab/acrlab/fakes/dns"
 	"github.com/acrlab/acrlab/fakes/entra"
+	"github.com/acrlab/acrlab/fakes/graph"
+	"github.com/acrlab/acrlab/fakes/imds"
+	"github.com/acrlab/acrlab/fakes/loganalytics"
 	"github.com/acrlab/acrlab/fakes/middlebox"
 	"github.com/acrlab/acrlab/fakes/netio"
 	"github.com/acrlab/acrlab/fakes/proxy"
@@ -57,7 +60,29 @@ func (s *Set) start(ctx context.Context, n netio.Net, k kind, svc plan.Service) 
 	case kindARM:
 		verify := azure.VerifyEntra(s.shared.entraKey)
 		srv, err := azure.Serve(ctx, n, svc.Listen, s.shared.store, *svc.ARM, s.Azure, verify)
+		if l := s.shared.live; err == nil && l != nil {
+			srv.Follow(l.Follow)
+		}
 		return srv, func(svc plan.Service) error { return srv.Update(*svc.ARM) }, err
+	case kindIMDS:
+		srv, err := imds.Serve(ctx, n, svc.Listen, *svc.IMDS, s.shared.identityToken)
+		return srv, func(svc plan.Service) error { return srv.Update(*svc.IMDS) }, err
+	case kindGraph:
+		t, err := s.shared.tenantOf(svc.Graph.Tenant)
+		if err != nil {
+			return nil, nil, err
+		}
+		srv, err := graph.Serve(ctx, n, svc.Listen, t, s.Azure)
+		return srv, func(svc plan.Service) error {
+			if !strings.EqualFold(svc.Graph.Tenant, t.ID()) {
+				return fmt.Errorf("it serves tenant %s, not %s: start another", t.ID(), svc.Graph.Tenant)
+			}
+			return nil
+		}, err
+	case kindLogAnalytics:
+		s.shared.logs.Update(*svc.LogAnalytics)
+		srv, err := loganalytics.Serve(ctx, n, svc.Listen, s.shared.logs, s.Azure, s.shared.entraKey)
+		return srv, func(svc plan.Service) error { return srv.Update(*svc.LogAnalytics) }, err
 	default:
 		s.shared.mu.Lock()
 		t, err := s.shared.tenant(*svc.Entra)
@@ -80,12 +105,17 @@ const (
 	kindMiddlebox kind = "middlebox"
 	kindARM       kind = "ARM"
 	kindEntra     kind = "Entra"
+	kindIMDS      kind = "IMDS"
+	kindGraph     kind = "Graph"
+
+	kindLogAnalytics kind = "Log Analytics"
 )
 
 func kindOf(svc plan.Service) (kind, error) {
 	var set []kind
 	for k, is := range map[kind]bool{kindDNS: svc.DNS != nil, kindRegistry: svc.Registry != nil, kindProxy: svc.Proxy != nil,
-		kindMiddlebox: svc.Middlebox != nil, kindARM: svc.ARM != nil, kindEntra: svc.Entra != nil} {
+		kindMiddlebox: svc.Middlebox != nil, kindARM: svc.ARM != nil, kindEntra: svc.Entra != nil,
+		kindIMDS: svc.IMDS != nil, kindGraph: svc.Graph != nil, kindLogAnalytics: svc.LogAnalytics != nil} {
 		if is {
 			set = append(set, k)
 		}

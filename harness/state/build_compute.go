@@ -21,6 +21,7 @@ func (b *builder) site() error {
 	if err := b.virtualMachine(clientVM, s.At, s.Address, ""); err != nil {
 		return fmt.Errorf("the client: %w", err)
 	}
+	b.identity(s.Identity)
 	if s.Proxy == nil {
 		return nil
 	}

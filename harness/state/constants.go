@@ -12,6 +12,11 @@ const (
 	ApplicationID = "f2b84d1e-7c05-49a3-b6d9-51e8c03a9f62"
 	ClientSecret  = "acrlab~simulated.secret-of-no-value"
 
+	// UserName may read and change the same, after a sign-in by device code or
+	// password.
+	UserName     = "lab@acrlab.onmicrosoft.com"
+	UserPassword = "acrlab~simulated.password-of-no-value"
+
 	// TokenName and TokenPassword are the registry token (repository-scoped
 	// credentials) that the client's Docker configuration holds.
 	TokenName     = "lab-token"

@@ -1,0 +1,217 @@
+package imds
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/acrlab/acrlab/fakes/netio"
+)
+
+// Issuer signs an access token of an identity for a resource.
+type Issuer func(id Identity, resource string, now time.Time) (token string, life time.Duration, err error)
+
+// Server is a running metadata service.
+type Server struct {
+	http      *http.Server
+	handler   *handler
+	listeners []net.Listener
+	accepting sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+	idle  *sync.Cond
+}
+
+var _ netio.Server = (*Server)(nil)
+
+// Serve answers at every address of listen, without TLS as the service does.
+// ctx governs only the listening.
+func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, cfg Config, issue Issuer) (*Server, error) {
+	s := &Server{handler: newHandler(cfg, issue), conns: map[net.Conn]struct{}{}}
+	s.idle = sync.NewCond(&s.mu)
+	s.http = &http.Server{
+		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.New(io.Discard, "", 0), ConnState: s.track,
+	}
+	for _, a := range listen {
+		l, err := n.Listen(ctx, "tcp", a.String())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("serving instance metadata: listening on %s: %w", a, err), s.Close())
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	for _, l := range s.listeners {
+		s.accepting.Go(func() { _ = s.http.Serve(l) })
+	}
+	return s, nil
+}
+
+// Update takes another configuration for requests to come.
+func (s *Server) Update(cfg Config) error {
+	s.handler.cfg.Store(&cfg)
+	return nil
+}
+
+// Addrs are the addresses listened on, in the order given.
+func (s *Server) Addrs() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, l := range s.listeners {
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			out = append(out, a.AddrPort())
+		}
+	}
+	return out
+}
+
+// Close implements [netio.Server].
+func (s *Server) Close() error {
+	err := s.http.Close()
+	for _, l := range s.listeners {
+		_ = l.Close()
+	}
+	s.accepting.Wait()
+	_ = s.http.Close() // whatever was accepted while the listeners were being closed
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.conns) > 0 {
+		s.idle.Wait()
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (s *Server) track(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		s.conns[c] = struct{}{}
+	case http.StateClosed, http.StateHijacked:
+		delete(s.conns, c)
+		s.idle.Broadcast()
+	}
+}
+
+// Handler is the server without sockets. The machine is taken from
+// Request.RemoteAddr.
+func Handler(cfg Config, issue Issuer) http.Handler { return newHandler(cfg, issue) }
+
+type handler struct {
+	cfg   atomic.Pointer[Config]
+	issue Issuer
+}
+
+func newHandler(cfg Config, issue Issuer) *handler {
+	h := &handler{issue: issue}
+	h.cfg.Store(&cfg)
+	return h
+}
+
+// versions are the api-versions of the service, oldest first.
+var versions = []string{
+	"2017-03-01", "2017-04-02", "2017-08-01", "2017-10-01", "2017-12-01", "2018-02-01", "2018-04-02", "2018-10-01", "2019-02-01",
+	"2019-03-11", "2019-04-30", "2019-06-01", "2019-06-04", "2019-08-01", "2019-08-15", "2019-11-01", "2020-06-01", "2020-07-15",
+	"2020-09-01", "2020-10-01", "2020-12-01", "2021-01-01", "2021-02-01", "2021-03-01", "2021-05-01", "2021-10-01", "2021-11-01",
+	"2021-11-15", "2021-12-13", "2023-07-01", "2023-11-15", "2024-03-15", "2024-07-17", "2025-04-07",
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m, ok := h.machine(r)
+	if !ok {
+		// Nobody but a virtual machine reaches the service: no answer at all.
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Server", "IMDS/150.870.65.1854")
+	w.Header().Set("x-ms-request-id", uuid.NewString())
+	path := strings.TrimSuffix(strings.ToLower(r.URL.Path), "/")
+	identity := strings.HasPrefix(path, "/metadata/identity")
+	switch {
+	// Forwarded requests are refused: a proxy must not hand a machine's
+	// metadata out. The header of its own keeps others from being tricked into asking.
+	case r.Header.Get("X-Forwarded-For") != "":
+		refuse(w, http.StatusBadRequest, identity, "invalid_request", "Required metadata header not specified or X-Forwarded-For header is present")
+		return
+	case !strings.EqualFold(r.Header.Get("Metadata"), "true"):
+		refuse(w, http.StatusBadRequest, identity, "invalid_request", "Required metadata header not specified")
+		return
+	case r.Method != http.MethodGet && (!identity || r.Method != http.MethodPost):
+		w.Header().Set("Allow", http.MethodGet)
+		refuse(w, http.StatusMethodNotAllowed, identity, "invalid_request", "Method not allowed")
+		return
+	}
+	switch {
+	case path == "/metadata/versions":
+		writeJSON(w, http.StatusOK, map[string]any{"apiVersions": versions})
+	case path == "/metadata/identity/oauth2/token":
+		h.token(w, r, m)
+	case path == "/metadata/identity/info" || path == "/metadata/identity":
+		writeJSON(w, http.StatusOK, map[string]string{"tenantId": m.Tenant})
+	case path == "/metadata/instance" || strings.HasPrefix(path, "/metadata/instance/"):
+		h.instance(w, r, m, strings.TrimPrefix(path, "/metadata/instance"))
+	default:
+		refuse(w, http.StatusNotFound, identity, "Not found", "")
+	}
+}
+
+// machine is who asks.
+func (h *handler) machine(r *http.Request) (Machine, bool) {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return Machine{}, false
+	}
+	m, ok := h.cfg.Load().Machines[from.Addr().Unmap().String()]
+	return m, ok
+}
+
+// checkVersion answers what the service answers to a request without a known
+// api-version: its newest ones.
+func checkVersion(w http.ResponseWriter, r *http.Request) bool {
+	version := r.URL.Query().Get("api-version")
+	if slices.Contains(versions, version) {
+		return true
+	}
+	text := "Bad request. api-version is invalid or was not specified in the request. For more information refer to aka.ms/azureimds"
+	newest := slices.Clone(versions[len(versions)-3:])
+	slices.Reverse(newest)
+	writeJSON(w, http.StatusBadRequest, map[string]any{"error": text, "newest-versions": newest})
+	return false
+}
+
+// refuse writes an error. Those of the identity endpoint have OAuth's shape.
+func refuse(w http.ResponseWriter, status int, identity bool, code, description string) {
+	switch {
+	case identity && description != "":
+		writeJSON(w, status, map[string]string{"error": code, "error_description": description})
+	case description != "":
+		writeJSON(w, status, map[string]string{"error": "Bad request. " + description})
+	default:
+		writeJSON(w, status, map[string]string{"error": code})
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw)
+}
