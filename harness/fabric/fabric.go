@@ -40,10 +40,20 @@ type World interface {
 	Close() error
 }
 
+// Checker is what a World implements in addition if it can tell beforehand that
+// it could not become a network.
+type Checker interface {
+	// Check says why Reconcile would refuse n. It changes nothing.
+	Check(n *plan.Network) error
+}
+
 // Command is a program to run on a host.
 type Command struct {
 	// Args is the program, looked up in PATH of the host's file system, and its arguments.
 	Args []string
+	// Needs are further paths without which the program cannot run, such as its
+	// interpreter's. Programs are not hidden for being in a home directory.
+	Needs []string
 	// Env is added to the host's environment.
 	Env map[string]string
 	// Daemon replaces the host's shell environment by its container engine's.

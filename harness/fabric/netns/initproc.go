@@ -76,10 +76,16 @@ func dieWithParent(fd int) {
 }
 
 // reapUntil waits for children until pid has ended, and gives its exit code.
-func reapUntil(pid int) int {
+func reapUntil(pid int) int { return reap(pid, 0) }
+
+// reapKeepingAwake does the same and continues pid when the terminal's suspend
+// key (Ctrl-Z) has stopped it.
+func reapKeepingAwake(pid int) int { return reap(pid, unix.WUNTRACED) }
+
+func reap(pid, options int) int {
 	for {
 		var ws syscall.WaitStatus
-		got, err := syscall.Wait4(-1, &ws, 0, nil)
+		got, err := syscall.Wait4(-1, &ws, options, nil)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
@@ -88,6 +94,8 @@ func reapUntil(pid int) int {
 			return ws.ExitStatus()
 		case got == pid && ws.Signaled():
 			return 128 + int(ws.Signal())
+		case got == pid && ws.Stopped() && ws.StopSignal() == syscall.SIGTSTP:
+			_ = syscall.Kill(-pid, syscall.SIGCONT)
 		}
 	}
 }

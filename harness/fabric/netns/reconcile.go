@@ -9,9 +9,6 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"github.com/acrlab/acrlab/harness/plan"
 )
 
@@ -203,7 +200,7 @@ func (h *host) reconcileForward(p *plan.Host) error {
 // reconcileRules replaces the host's filters, translations and redirections if
 // any of them changed. Filters need no more; see [ruleset]. A translation is
 // chosen once for a connection and kept in its entry of the connection table,
-// so that is emptied when translations or redirections change.
+// so entries go that a change of translations or redirections may concern.
 func (h *host) reconcileRules(p *plan.Host) error {
 	filter := sameRules(h.have.Filter, p.Filter)
 	nat := reflect.DeepEqual(norm(h.have.NAT), norm(p.NAT)) && reflect.DeepEqual(norm(h.have.Redirect), norm(p.Redirect))
@@ -223,28 +220,12 @@ func (h *host) reconcileRules(p *plan.Host) error {
 	if err := h.rules.apply(p); err != nil {
 		return err
 	}
+	before := plan.Host{NAT: h.have.NAT, Redirect: h.have.Redirect}
 	h.have.Filter, h.have.NAT, h.have.Redirect = slices.Clone(p.Filter), slices.Clone(p.NAT), slices.Clone(p.Redirect)
 	if nat || first {
 		return nil
 	}
-	return h.flushConnections()
-}
-
-// flushConnections empties the host's connection table.
-func (h *host) flushConnections() error {
-	var nl *netlink.Handle
-	err := h.within(func() (err error) {
-		nl, err = netlink.NewHandle(unix.NETLINK_NETFILTER)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("opening a netfilter socket: %w", err)
-	}
-	defer nl.Close()
-	if err := nl.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
-		return fmt.Errorf("emptying the connection table: %w", err)
-	}
-	return nil
+	return h.forgetConnections(&before, p)
 }
 
 // norm makes empty and absent lists equal.

@@ -59,6 +59,31 @@ func TestReconcileAppliesATranslationToNewConnections(t *testing.T) {
 	require.Equal(t, "hello 20.0.0.1", greeting)
 }
 
+// As in Azure, where a service endpoint moves the traffic of its service and
+// no other.
+func TestReconcileKeepsConnectionsThatATranslationDoesNotConcern(t *testing.T) {
+	n := routed()
+	out := []string{"eth1"}
+	all := plan.NATRule{Match: plan.Match{Out: out}, To: addr("20.0.0.1")}
+	hostOf(n, "router").NAT = []plan.NATRule{all}
+	w := up(t, n)
+	other, greeting, err := dial(t, w, "client", "20.0.0.2:443")
+	require.NoError(t, err)
+	require.Equal(t, "hello 20.0.0.1", greeting)
+	moved, _, err := dial(t, w, "client", "20.9.9.9:443")
+	require.NoError(t, err)
+
+	hostOf(n, "router").NAT = []plan.NATRule{
+		{Match: plan.Match{Out: out, Protocol: "tcp", Ports: []plan.PortRange{{First: 400, Last: 500}}, Destination: []netip.Prefix{prefix("20.9.0.0/16")}}, Keep: true}, all}
+	hostOf(n, "server").Routes = []plan.Route{{Destination: prefix("0.0.0.0/0"), Via: addr("20.0.0.1"), Interface: "eth0"}}
+	require.NoError(t, w.Reconcile(t.Context(), n))
+	require.NoError(t, other.echo(t, time.Second))
+	require.Error(t, moved.echo(t, 300*time.Millisecond), "its translation is no longer that of the rules")
+	_, greeting, err = dial(t, w, "client", "20.9.9.9:443")
+	require.NoError(t, err)
+	require.Equal(t, "hello 10.0.0.2", greeting)
+}
+
 func TestReconcileAddsAndRemovesHostsLinksRoutesAndRules(t *testing.T) {
 	before := routed()
 	w := up(t, before)

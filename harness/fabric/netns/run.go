@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -142,10 +143,14 @@ func (k *keeper) start(ctx context.Context, spec shimSpec, cmd *fabric.Command) 
 		c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
 		feed = func() {}
 	}
+	trees := hidden(append([]string{spec.Args[0], spec.Dir}, cmd.Needs...))
 	err = k.do(func() error {
-		k.files.reveal(spec.Args[0], spec.Dir)
+		k.files.reveal(trees)
 		return c.Start()
 	})
+	for _, t := range trees {
+		unix.Close(t.tree)
+	}
 	statusW.Close()
 	if err != nil {
 		specW.Close()
@@ -171,27 +176,33 @@ func (k *keeper) start(ctx context.Context, spec shimSpec, cmd *fabric.Command) 
 	return status, nil
 }
 
-// reveal makes a program or directory visible that is named by a path under one
-// of the covered directories, if nothing is there.
-func (f *fileSystem) reveal(paths ...string) {
+// hidden takes hold of programs and directories that are named by a path under
+// one of the covered directories. It must run in the harness's own mount
+// namespace: the kernel clones no tree of another (open_tree(2)).
+func hidden(paths []string) []keptTree {
+	var found []keptTree
 	for _, p := range paths {
 		if !filepath.IsAbs(p) {
 			continue
 		}
-		if _, err := os.Stat(p); err == nil {
-			continue
-		}
-		// The harness's own view is that of its first thread.
 		for _, c := range []string{home, "/run"} {
 			top, ok := firstUnder(c, p)
-			if !ok {
+			if !ok || slices.ContainsFunc(found, func(k keptTree) bool { return k.path == top }) {
 				continue
 			}
-			if k, err := grab("/proc/self/root" + top); err == nil {
-				k.path = top
-				_ = k.restore()
-				unix.Close(k.tree)
+			if k, err := grab(top); err == nil {
+				found = append(found, k)
 			}
+		}
+	}
+	return found
+}
+
+// reveal shows trees where the host has nothing.
+func (f *fileSystem) reveal(trees []keptTree) {
+	for _, k := range trees {
+		if _, err := os.Lstat(k.path); err != nil {
+			_ = k.restore() // a program that is not there says so itself
 		}
 	}
 }

@@ -5,8 +5,10 @@ package netns_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -207,6 +209,24 @@ func TestTheMachinesDaemonsAndSettingsAreOutOfReach(t *testing.T) {
 	out, _, _ := run(t, w, "client", "ls /run /var/run /etc/docker /var/lib/docker /var/lib/containerd 2>/dev/null | grep -v :$; ls -d /proc/[0-9]* | wc -l")
 	lines := strings.Fields(out)
 	require.Len(t, lines, 1, "only the number of processes: %s", out)
+}
+
+// A program may be named by a path in the caller's home directory, of which hosts
+// see nothing otherwise.
+func TestProgramsInTheCallersHomeRun(t *testing.T) {
+	netns.Require(t)
+	dir, err := os.MkdirTemp("/root", "acrlab-test-")
+	if errors.Is(err, fs.ErrPermission) {
+		t.Skip("only root has files in /root; the homes of others are not covered")
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	program := dir + "/bin/program"
+	require.NoError(t, os.Mkdir(dir+"/bin", 0o755))
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\necho ran\n"), 0o755))
+	var out bytes.Buffer
+	require.NoError(t, up(t, routed()).Run(t.Context(), "client", &fabric.Command{Args: []string{program}, Stdout: &out}))
+	require.Equal(t, "ran\n", out.String())
 }
 
 func TestProgramsRunAtOnce(t *testing.T) {

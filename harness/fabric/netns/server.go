@@ -73,8 +73,9 @@ func (h *host) reconcileService(ctx context.Context, starter Starter, p *plan.Ho
 }
 
 // kindOf tells which of the pointers of a service is set.
-func kindOf(s plan.Service) [6]bool {
-	return [6]bool{s.DNS != nil, s.Registry != nil, s.Proxy != nil, s.Middlebox != nil, s.ARM != nil, s.Entra != nil}
+func kindOf(s plan.Service) [9]bool {
+	return [9]bool{s.DNS != nil, s.Registry != nil, s.Proxy != nil, s.Middlebox != nil, s.ARM != nil, s.Entra != nil,
+		s.IMDS != nil, s.Graph != nil, s.LogAnalytics != nil}
 }
 
 func (h *host) closeServices() error {

@@ -71,6 +71,10 @@ func shim(in io.ReadCloser) shimStatus {
 			}
 		}
 	}()
+	if spec.Terminal {
+		// No shell waits for this program: nobody could continue it.
+		return shimStatus{ExitCode: reapKeepingAwake(pid)}
+	}
 	return shimStatus{ExitCode: reapUntil(pid)}
 }
 

@@ -28,7 +28,10 @@ type world struct {
 	done   chan struct{}
 }
 
-var _ fabric.World = (*world)(nil)
+var (
+	_ fabric.World   = (*world)(nil)
+	_ fabric.Checker = (*world)(nil)
+)
 
 var errClosed = errors.New("the network is down")
 
@@ -47,6 +50,9 @@ func (w *world) Reconcile(ctx context.Context, n *plan.Network) error {
 	}
 	return nil
 }
+
+// Check implements [fabric.Checker].
+func (*world) Check(n *plan.Network) error { return validate(n) }
 
 // host finds a running host. The caller must hold the lock.
 func (w *world) host(name string) (*host, error) {
