@@ -15,17 +15,21 @@ type Answer struct {
 	Server netip.Addr   `json:"server,omitzero"` // zero: the hosts file
 	Path   *Path        `json:"path,omitempty"`  // of the query
 	RCode  string       `json:"rcode,omitempty"` // empty: no answer came
+	Why    string       `json:"why,omitempty"`   // what kept the answer away
 	Chain  []string     `json:"chain,omitempty"` // alias targets in order
 	Addrs  []netip.Addr `json:"addrs,omitempty"`
-	// Through are the servers that the first one asked in turn.
+	// Through are the servers that Server asked in turn.
 	Through []netip.Addr `json:"through,omitempty"`
+	// Unanswered are the servers that were asked before Server, in vain.
+	Unanswered []netip.Addr `json:"unanswered,omitempty"`
 }
 
 // maxForwards bounds a chain of forwarders that point at each other.
 const maxForwards = 8
 
 // Lookup resolves name as a program on host from would: hosts file first, then
-// the first name server of resolv.conf.
+// the name servers of resolv.conf in their order, the next when one gives no
+// answer. When none does, the answer is the first one's.
 func Lookup(n *plan.Network, from, name string) (Answer, error) {
 	w := walker{n: n}
 	h := w.host(from)
@@ -38,11 +42,35 @@ func Lookup(n *plan.Network, from, name string) (Answer, error) {
 		a.RCode, a.Addrs = "NOERROR", []netip.Addr{addr}
 		return a, nil
 	}
-	server, ok := nameserver(h.Files["/etc/resolv.conf"])
-	if !ok {
+	servers := nameservers(h.Files["/etc/resolv.conf"])
+	if len(servers) == 0 {
+		a.Why = from + " has no name server"
 		return a, nil
 	}
-	a.Server = server
+	var first *Answer
+	for i, server := range servers {
+		a := Answer{Name: name, Server: server, Unanswered: servers[:i]}
+		if err := ask(n, from, server, &a); err != nil {
+			return a, err
+		}
+		if a.usable() {
+			return a, nil
+		}
+		if first == nil {
+			first = &a
+		}
+	}
+	return *first, nil
+}
+
+// usable says that a resolver takes the answer and does not ask the next server.
+func (a Answer) usable() bool {
+	return a.RCode != "" && a.RCode != string(dns.RCodeServFail) && a.RCode != string(dns.RCodeRefused)
+}
+
+// LookupAt resolves name on host from with one server, without a hosts file.
+func LookupAt(n *plan.Network, from, name string, server netip.Addr) (Answer, error) {
+	a := Answer{Name: strings.ToLower(strings.TrimSuffix(name, ".")), Server: server}
 	return a, ask(n, from, server, &a)
 }
 
@@ -54,11 +82,17 @@ func ask(n *plan.Network, from string, server netip.Addr, a *Answer) error {
 			a.Path = &p
 		}
 		if p.Fate != Delivered {
+			a.Why = fmt.Sprintf("the query to %s is lost: %s at %s, %s", server, p.Fate, p.End(), p.Why)
 			return nil
 		}
 		at := p.Hops[len(p.Hops)-1].Host
 		cfg := dnsService(n, at, p.Service)
-		if cfg == nil || cfg.Behaviour == dns.Silence {
+		if cfg == nil {
+			a.Why = fmt.Sprintf("%s is no name server", server)
+			return nil
+		}
+		if cfg.Behaviour == dns.Silence {
+			a.Why = fmt.Sprintf("the name server %s keeps silent", server)
 			return nil
 		}
 		if cfg.Behaviour != dns.Answer {
@@ -71,6 +105,7 @@ func ask(n *plan.Network, from string, server netip.Addr, a *Answer) error {
 			continue
 		}
 		if cfg.OnlyViews && !seen(cfg.Views, p.Source) {
+			a.Why = fmt.Sprintf("%s answers virtual networks alone, not %s", server, p.Source)
 			return nil
 		}
 		res, err := dns.Resolve(cfg.Records, cfg.Views, p.Source, a.Name)
@@ -85,6 +120,7 @@ func ask(n *plan.Network, from string, server netip.Addr, a *Answer) error {
 		}
 		return nil
 	}
+	a.Why = "the name servers forward in a circle"
 	return nil
 }
 
@@ -136,14 +172,15 @@ func inHosts(file, name string) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// nameserver is the first of a resolv.conf(5).
-func nameserver(file string) (netip.Addr, bool) {
+// nameservers are those of a resolv.conf(5).
+func nameservers(file string) []netip.Addr {
+	var out []netip.Addr
 	for line := range strings.Lines(file) {
 		if f := strings.Fields(line); len(f) >= 2 && f[0] == "nameserver" {
 			if a, err := netip.ParseAddr(f[1]); err == nil {
-				return a, true
+				out = append(out, a)
 			}
 		}
 	}
-	return netip.Addr{}, false
+	return out
 }

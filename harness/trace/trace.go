@@ -61,6 +61,14 @@ type Path struct {
 	Service string `json:"service,omitempty"`
 }
 
+// End is the host at which the path ends.
+func (p Path) End() string {
+	if len(p.Hops) == 0 {
+		return ""
+	}
+	return p.Hops[len(p.Hops)-1].Host
+}
+
 // maxHops is beyond any network that a plan describes: more means a loop.
 const maxHops = 32
 
@@ -75,9 +83,15 @@ type walker struct {
 	n    *plan.Network
 	flow Flow
 	path Path
+	// trustsCorp: the flow's first host takes certificates of the corporate
+	// authority, so inspection does not end the flow.
+	trustsCorp bool
 }
 
 func (w *walker) walk(from string) Path {
+	if h := w.host(from); h != nil {
+		w.trustsCorp = h.TrustCorp
+	}
 	name, in := from, ""
 	for range maxHops {
 		h := w.host(name)
@@ -250,7 +264,11 @@ func (w *walker) source(h *plan.Host, out string) {
 	}
 }
 
+// redirect finds the middlebox that takes the flow; datagrams pass by all of them.
 func (w *walker) redirect(h *plan.Host, in string) *plan.RedirectRule {
+	if w.flow.Protocol != "tcp" {
+		return nil
+	}
 	for i := range h.Redirect {
 		if w.matches(h.Redirect[i].Match, in, "") {
 			return &h.Redirect[i]
@@ -270,6 +288,8 @@ func (w *walker) readName(h *plan.Host, r *plan.RedirectRule) (Fate, string) {
 			switch {
 			case s.Middlebox.Refuses(w.flow.ServerName):
 				return NameRefused, fmt.Sprintf("%s on %s refuses %s", r.Name, h.Name, w.flow.ServerName)
+			case s.Middlebox.Inspects(w.flow.ServerName) && w.trustsCorp:
+				w.note("terminates TLS for %s; the client trusts its authority", w.flow.ServerName)
 			case s.Middlebox.Inspects(w.flow.ServerName):
 				return Inspected, fmt.Sprintf("%s on %s terminates TLS for %s", r.Name, h.Name, w.flow.ServerName)
 			}
