@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,24 +60,48 @@ func builtIn(id string) (*topology.Scenario, error) {
 	file := path.Join(id, topology.FileName)
 	raw, err := scenarios.FS.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("there is no scenario %q: acrlab list shows the catalogue", id)
+		return nil, err
 	}
 	return topology.Decode(file, id, raw)
 }
 
+// ids are the names of the scenarios, loaded or not.
+func (c catalogue) ids() []string {
+	var files fs.FS = scenarios.FS
+	if c.dir != "" {
+		files = os.DirFS(c.dir)
+	}
+	found, _ := fs.Glob(files, "*/"+topology.FileName)
+	for i, f := range found {
+		found[i] = path.Dir(f)
+	}
+	return found
+}
+
 // find loads one scenario by id or folder.
 func (c catalogue) find(name string) (*topology.Scenario, error) {
-	if c.dir != "" {
-		return topology.Find(c.dir, name)
+	if slices.Contains(c.ids(), name) {
+		if c.dir == "" {
+			return builtIn(name)
+		}
+		return topology.Load(filepath.Join(c.dir, name))
 	}
-	if s, err := builtIn(name); err == nil {
-		return s, nil
+	dir := name
+	if filepath.Base(dir) == topology.FileName {
+		dir = filepath.Dir(dir)
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return topology.Load(name)
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && info.IsDir():
+		return topology.Load(dir)
+	case err == nil:
+		return nil, fmt.Errorf("%q is no folder: a scenario is a folder with a %s", name, topology.FileName)
+	case errors.Is(err, fs.ErrNotExist) && strings.ContainsRune(name, filepath.Separator):
+		return nil, fmt.Errorf("there is no folder %q", name)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("there is no scenario %q%s", name, cmp.Or(topology.DidYouMean(name, c.ids()), "; acrlab list shows the catalogue"))
 	}
-	_, err := builtIn(name)
-	return nil, err
+	return nil, fmt.Errorf("looking for scenario %q: %w", name, err)
 }
 
 // choose loads what the arguments name: scenario ids, folders of a scenario, or
@@ -105,16 +130,23 @@ func (c catalogue) choose(args []string) ([]*topology.Scenario, error) {
 }
 
 func (c catalogue) named(arg string) ([]*topology.Scenario, error) {
-	if strings.ContainsRune(arg, filepath.Separator) || arg == "." || arg == ".." {
-		if inner, _ := filepath.Glob(filepath.Join(arg, "*", topology.FileName)); len(inner) > 0 {
-			return topology.LoadAll(arg)
-		}
+	if !slices.Contains(c.ids(), arg) && holdsScenarios(arg) {
+		return topology.LoadAll(arg)
 	}
 	s, err := c.find(arg)
 	if err != nil {
 		return nil, err
 	}
 	return []*topology.Scenario{s}, nil
+}
+
+// holdsScenarios tells a folder of scenarios from a scenario.
+func holdsScenarios(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, topology.FileName)); err == nil {
+		return false
+	}
+	inner, _ := fs.Glob(os.DirFS(dir), "*/"+topology.FileName)
+	return len(inner) > 0
 }
 
 // complete offers scenario ids to the shell.

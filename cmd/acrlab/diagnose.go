@@ -23,7 +23,7 @@ const exitDiagnoseUsage = 3
 type diagnoseFlags struct {
 	format, netns, subscription string
 	pid                         int
-	withoutAzure                bool
+	withoutAzure, push          bool
 	timeout                     time.Duration
 }
 
@@ -45,7 +45,7 @@ It exits 0 when the registry is healthy from here, 1 when a cause was found,
   sudo acrlab diagnose myregistry.azurecr.io --pid $(pidof -s containerd)   where the engine is
   sudo acrlab diagnose myregistry.azurecr.io --netns /run/netns/node`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
+			if err := oneArg(cmd, args, "a registry"); err != nil {
 				return &exitError{exitDiagnoseUsage, err}
 			}
 			return nil
@@ -58,8 +58,11 @@ It exits 0 when the registry is healthy from here, 1 when a cause was found,
 	fl.IntVar(&f.pid, "pid", 0, "run in the network namespace of this process, with its resolv.conf, hosts and environment")
 	fl.BoolVar(&f.withoutAzure, "without-azure-access", false, "do not read Azure Resource Manager")
 	fl.StringVar(&f.subscription, "subscription", "", "subscription that holds the registry (default: AZURE_SUBSCRIPTION_ID, else all visible)")
+	fl.BoolVar(&f.push, "push", false, "also open an upload in the repository, write to it and cancel it")
 	fl.DurationVar(&f.timeout, "timeout", 20*time.Second, "bound of the whole diagnosis")
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitDiagnoseUsage, err} })
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return &exitError{exitDiagnoseUsage, fmt.Errorf("%w; see acrlab diagnose --help", err)}
+	})
 	return cmd
 }
 
@@ -82,7 +85,7 @@ func runDiagnose(cmd *cobra.Command, target string, f diagnoseFlags) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout+time.Second)
 	defer cancel()
 	d, err := diagnoser.Diagnose(ctx, h, target, diagnoser.Options{
-		WithoutAzure: f.withoutAzure, Subscription: f.subscription, Timeout: f.timeout})
+		WithoutAzure: f.withoutAzure, Push: f.push, Subscription: f.subscription, Timeout: f.timeout})
 	switch {
 	case cmd.Context().Err() != nil:
 		return &exitError{2, errors.New("interrupted")}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/acrlab/acrlab/harness/az"
 	"github.com/acrlab/acrlab/harness/client"
 	"github.com/acrlab/acrlab/harness/fabric/netns"
 	"github.com/acrlab/acrlab/harness/verdict"
@@ -23,7 +25,7 @@ that mends it. It changes nothing. It exits 0 when scenarios can be built here,
 3 when they cannot.`,
 		Example: `  acrlab doctor
   acrlab doctor --format json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDoctor(cmd, format) },
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "text or json")
@@ -39,7 +41,7 @@ type ability struct {
 	Detail string `json:"detail"`
 }
 
-func abilities() []ability {
+func abilities(ctx context.Context) []ability {
 	list := []ability{{Name: "Linux", OK: runtime.GOOS == "linux", Needed: true, Detail: runtime.GOOS + "/" + runtime.GOARCH}}
 	who := "root"
 	if uid := os.Geteuid(); uid != 0 {
@@ -57,11 +59,20 @@ func abilities() []ability {
 		}
 		list = append(list, a)
 	}
-	return list
+	return append(list, azureCLI(ctx))
+}
+
+// azureCLI is what remedies are run with as they are printed.
+func azureCLI(ctx context.Context) ability {
+	cli, err := az.Find(ctx)
+	if err != nil {
+		return ability{Name: "az", Detail: err.Error()}
+	}
+	return ability{Name: "az", OK: true, Detail: cli.Version + ", " + cli.Path}
 }
 
 func runDoctor(cmd *cobra.Command, format string) error {
-	list := abilities()
+	list := abilities(cmd.Context())
 	var err error
 	switch format {
 	case "json":

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -56,13 +57,19 @@ func execute(ctx context.Context, args []string) int {
 		return exitRight
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, "acrlab:", exit.err)
+			complain(exit.err)
 		}
 		return exit.code
 	}
-	fmt.Fprintln(os.Stderr, "acrlab:", err)
-	fmt.Fprintln(os.Stderr, "See 'acrlab --help'.")
+	complain(err) // cobra's own: it did not understand the command line
 	return exitUsage
+}
+
+// complain writes an error to stderr. Joined ones are a line each.
+func complain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(os.Stderr, "acrlab:", strings.TrimRight(line, "\n"))
+	}
 }
 
 func newRoot() *cobra.Command {
@@ -78,11 +85,48 @@ the cause that was built in.`,
   acrlab diagnose myregistry.azurecr.io        diagnose the real thing from here`,
 		SilenceErrors: true, SilenceUsage: true,
 		Version: version(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			hint := "; acrlab --help lists them"
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = fmt.Sprintf(", did you mean %q?", near[0])
+			}
+			return usage(fmt.Errorf("unknown command %q%s", args[0], hint))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SuggestionsMinimumDistance = 2
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w; see %s --help", err, cmd.CommandPath()))
+	})
 	root.PersistentFlags().String("catalogue", "", "folder of scenarios (default: ./scenarios, else the ones built in)")
-	root.AddCommand(newRun(), newList(), newShow(), newExec(), newDiagnose(), newDoctor(), newPull())
+	root.AddCommand(newRun(), newList(), newShow(), newExec(), newDiagnose(), newDoctor(), newInstall(), newPull())
+	addCompletion(root)
 	return root
 }
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(fmt.Errorf("%s takes no arguments, but got %q", cmd.CommandPath(), args[0]))
+	}
+	return nil
+}
+
+// oneArg demands one argument and says what it is.
+func oneArg(cmd *cobra.Command, args []string, what string) error {
+	switch {
+	case len(args) == 0:
+		return usage(fmt.Errorf("want %s: %s", what, useLine(cmd)))
+	case len(args) > 1:
+		return usage(fmt.Errorf("want %s alone, but got %q as well: %s", what, args[1], useLine(cmd)))
+	}
+	return nil
+}
+
+func useLine(cmd *cobra.Command) string { return cmd.Root().Name() + " " + cmd.Use }
 
 // usage makes an error of the command line or of a scenario file.
 func usage(err error) error { return &exitError{exitUsage, err} }

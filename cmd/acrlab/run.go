@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +17,7 @@ import (
 
 type runFlags struct {
 	fabric, diagnoser, format, shard string
+	remedy                           string
 	timeout                          time.Duration
 	withoutAzure, withAzure          bool
 	parallel                         int
@@ -42,6 +41,7 @@ It exits 0 when all verdicts are right, 1 when one is not, 2 on wrong usage,
   acrlab run ./my-scenarios --keep-going      a folder of your own
   acrlab run --diagnoser "/opt/mine/diag -j"  another diagnoser
   acrlab run --without-azure-access           network evidence alone
+  acrlab run --remedy az                      carry remedies out as they are printed
   acrlab run --format junit > report.xml
   acrlab run --shard 2/4                      a quarter of the catalogue`,
 		ValidArgsFunction: complete,
@@ -54,6 +54,7 @@ It exits 0 when all verdicts are right, 1 when one is not, 2 on wrong usage,
 	fl.StringVar(&f.format, "format", "text", "text, json or junit")
 	fl.BoolVar(&f.withoutAzure, "without-azure-access", false, "ask only without access to Azure")
 	fl.BoolVar(&f.withAzure, "with-azure-access", false, "ask only with access to Azure")
+	fl.StringVar(&f.remedy, "remedy", "changes", "how remedies made of az commands are carried out: changes (by the harness, fast),\naz (as printed, by the Azure CLI on the client host), auto (az if there is one)")
 	fl.IntVar(&f.parallel, "parallel", 4, "how many scenarios at once")
 	fl.StringVar(&f.shard, "shard", "", "run part I of N only, e.g. 1/4")
 	fl.BoolVar(&f.keepGoing, "keep-going", false, "run all scenarios even after a verdict that is not right")
@@ -77,21 +78,26 @@ func runRun(cmd *cobra.Command, args []string, f runFlags) error {
 	if err := enter(); err != nil {
 		return err
 	}
+	cli, err := f.azureCLI(cmd.Context(), cmd.ErrOrStderr())
+	if err != nil {
+		return harness(err)
+	}
 	out, bar := cmd.OutOrStdout(), newProgress(os.Stderr, len(list))
 	o := run.Options{Fabric: namespaces(), Diagnoser: diagnoser, Modes: f.modes(),
-		Puller: []string{path, "pull"}, Progress: bar.phase}
+		Puller: []string{path, "pull"}, AZ: cli, Progress: bar.phase}
 	table := verdict.NewTable(out, verdict.UseColor(os.Stdout), ids(list), f.modes())
+	table.Width = terminalWidth(os.Stdout)
 	began := time.Now()
 	results := run.All(cmd.Context(), list, run.Schedule{Parallel: f.parallel, KeepGoing: f.keepGoing}, o, func(rs []verdict.Result) {
-		bar.clear()
-		for _, r := range rs {
-			if f.format == "text" {
-				_ = table.Add(r) // a closed pipe shows at Close
+		bar.ended(rs[0].ID, func() {
+			for _, r := range rs {
+				if f.format == "text" {
+					_ = table.Add(r) // a closed pipe shows at Close
+				}
 			}
-		}
-		bar.ended()
+		})
 	})
-	bar.clear()
+	bar.close()
 	summary := verdict.Summarize(results, time.Since(began))
 	switch f.format {
 	case "json":
@@ -99,13 +105,15 @@ func runRun(cmd *cobra.Command, args []string, f runFlags) error {
 	case "junit":
 		err = verdict.WriteJUnit(out, results, summary)
 	default:
-		err = table.Close(summary)
+		if err = table.Close(summary); err == nil && cli != nil {
+			err = writeHealings(out, results)
+		}
 	}
 	switch {
 	case err != nil:
 		return harness(err)
 	case cmd.Context().Err() != nil:
-		return harness(errors.New("interrupted"))
+		return harness(fmt.Errorf("interrupted; %d of %d scenarios had ended", bar.done, len(list)))
 	case summary.ExitCode() != exitRight:
 		return &exitError{code: summary.ExitCode()}
 	}
@@ -119,6 +127,8 @@ func (f runFlags) check(cmd *cobra.Command, args []string) ([]*topology.Scenario
 		return nil, fmt.Errorf("--fabric %q: want netns", f.fabric)
 	case f.format != "text" && f.format != "json" && f.format != "junit":
 		return nil, fmt.Errorf("--format %q: want text, json or junit", f.format)
+	case f.remedy != "changes" && f.remedy != "az" && f.remedy != "auto":
+		return nil, fmt.Errorf("--remedy %q: want changes, az or auto", f.remedy)
 	case f.withoutAzure && f.withAzure:
 		return nil, errors.New("--with-azure-access and --without-azure-access exclude each other; leave both out for both modes")
 	case f.parallel < 1:
@@ -156,69 +166,6 @@ func ids(list []*topology.Scenario) []string {
 		out[i] = s.ID
 	}
 	return out
-}
-
-// progress is one line on a terminal that says what is going on; elsewhere it
-// is nothing.
-type progress struct {
-	mu      sync.Mutex
-	w       io.Writer
-	live    bool
-	total   int
-	done    int
-	current map[string]string // scenario → phase
-	order   []string
-}
-
-func newProgress(f *os.File, total int) *progress {
-	info, err := f.Stat()
-	live := err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
-	return &progress{w: f, live: live, total: total, current: map[string]string{}}
-}
-
-func (p *progress) phase(id, phase string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.current[id]; !ok {
-		p.order = append(p.order, id)
-	}
-	p.current[id] = phase
-	p.draw()
-}
-
-// ended counts one scenario more. The first that began are taken off the line.
-func (p *progress) ended() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done++
-	if len(p.order) > 0 {
-		delete(p.current, p.order[0])
-		p.order = p.order[1:]
-	}
-	p.draw()
-}
-
-func (p *progress) draw() {
-	if !p.live {
-		return
-	}
-	var now []string
-	for _, id := range p.order {
-		now = append(now, id+": "+p.current[id])
-	}
-	line := fmt.Sprintf("%d/%d  %s", p.done, p.total, strings.Join(now, "  "))
-	if r := []rune(line); len(r) > 100 {
-		line = string(r[:99]) + "…"
-	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s", line)
-}
-
-func (p *progress) clear() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.live {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }
 
 // encode writes indented JSON.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -26,7 +27,7 @@ client's packets before and after the fault, up to the point at which they die.
 Nothing is built; root is not needed.`,
 		Example: `  acrlab show nsg-outbound-deny
   acrlab show ./my-scenario --format json | jq .broken`,
-		Args:              cobra.ExactArgs(1),
+		Args:              func(cmd *cobra.Command, args []string) error { return oneArg(cmd, args, "a scenario") },
 		ValidArgsFunction: complete,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := catalogueOf(cmd).find(args[0])
@@ -62,95 +63,55 @@ type picture struct {
 	scenario *topology.Scenario
 }
 
-// journey is the way to one name: how it resolves, then the connection.
+// journey is one request of a pull, and whose it is.
 type journey struct {
-	Name   string       `json:"name"`
-	Lookup trace.Answer `json:"lookup"`
-	// Connection is nil when the name has no address.
-	Connection *trace.Path `json:"connection,omitempty"`
-	Via        string      `json:"via,omitempty"` // the proxy, if one is used
+	// By is who pulls, where shell and container engine have different proxy
+	// settings.
+	By string `json:"by,omitempty"`
+	trace.Journey
 }
 
 func draw(s *topology.Scenario) (*picture, error) {
-	healthy, err := plan.FromTopology(s.Healthy)
-	if err != nil {
-		return nil, err
-	}
-	broken, err := plan.FromTopology(s.Broken)
-	if err != nil {
-		return nil, err
-	}
-	p := &picture{ID: s.ID, Title: s.Title, Prove: s.Prove, Network: broken, scenario: s}
+	p := &picture{ID: s.ID, Title: s.Title, Expect: []string{}, Prove: append([]string{}, s.Prove...), scenario: s}
 	for _, c := range s.Expect.Causes {
 		p.Expect = append(p.Expect, string(c))
 	}
-	if p.Healthy, err = journeys(healthy, s.Healthy); err != nil {
+	var err error
+	if _, p.Healthy, err = journeys(s.Healthy); err != nil {
 		return nil, err
 	}
-	if p.Broken, err = journeys(broken, s.Broken); err != nil {
+	if p.Network, p.Broken, err = journeys(s.Broken); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// journeys are those of a pull: login server, then the host of the layers.
-func journeys(n *plan.Network, t topology.Topology) ([]journey, error) {
-	login, _, _ := strings.Cut(t.Site.Image, "/")
-	names := []string{login}
-	for _, r := range n.Registries {
-		if r.Name != t.Registry.Name || len(r.Regions) == 0 {
-			continue
-		}
-		if r.DataEndpoints {
-			names = append(names, topology.DataEndpoint(r.Name, r.Regions[0].Name))
-		} else {
-			names = append(names, r.Regions[0].Storage)
-		}
+// journeys are those of a pull from the shell and, where its settings differ,
+// from the container engine.
+func journeys(t topology.Topology) (*plan.Network, []journey, error) {
+	n, err := plan.FromTopology(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	type puller struct {
+		by       string
+		settings topology.ProxySettings
+	}
+	pullers := []puller{{"", t.Site.Shell}}
+	if t.Site.Daemon != t.Site.Shell {
+		pullers = []puller{{"shell", t.Site.Shell}, {"container engine", t.Site.Daemon}}
 	}
 	var out []journey
-	for _, name := range names {
-		j, err := travel(n, t, name)
+	for _, p := range pullers {
+		list, err := trace.Pull(n, n.Client, t.Site.Image, p.settings.ProxyFor)
 		if err != nil {
-			return nil, err
+			return nil, nil, fmt.Errorf("following the pull of %s: %w", t.Site.Image, err)
 		}
-		out = append(out, j)
-	}
-	return out, nil
-}
-
-func travel(n *plan.Network, t topology.Topology, name string) (journey, error) {
-	j := journey{Name: name}
-	to, port := name, uint16(443)
-	if proxy := t.Site.Shell.ProxyFor(name); proxy != nil {
-		j.Via = proxy.Host
-		to = proxy.Hostname()
-		if _, err := fmt.Sscan(proxy.Port(), &port); err != nil {
-			port = 443
+		for _, j := range list {
+			out = append(out, journey{p.by, j})
 		}
 	}
-	var addr netip.Addr
-	if a, err := netip.ParseAddr(to); err == nil {
-		addr = a
-	} else {
-		if j.Lookup, err = trace.Lookup(n, n.Client, to); err != nil {
-			return j, err
-		}
-		if len(j.Lookup.Addrs) == 0 {
-			return j, nil
-		}
-		addr = j.Lookup.Addrs[0]
-	}
-	p := trace.Follow(n, n.Client, trace.Flow{Protocol: "tcp", Destination: addr, Port: port, ServerName: serverName(j)})
-	j.Connection = &p
-	return j, nil
-}
-
-// serverName is what filters on the way read: nothing within a proxy's tunnel.
-func serverName(j journey) string {
-	if j.Via != "" {
-		return ""
-	}
-	return j.Name
+	return n, out, nil
 }
 
 func (p *picture) write(out io.Writer, color bool) error {
@@ -191,7 +152,8 @@ func addresses(n *plan.Network, h plan.Host) []string {
 	for _, l := range n.Links {
 		for _, e := range l.Ends {
 			for _, a := range e.Addresses {
-				if e.Host == h.Name {
+				// Several interfaces of a router may share one.
+				if e.Host == h.Name && !slices.Contains(out, a.Addr().String()) {
 					out = append(out, a.Addr().String())
 				}
 			}
@@ -236,55 +198,93 @@ func (b *brush) bold(s string) string { return b.paint("1", s) }
 func (b *brush) journeys(title string, list []journey) {
 	b.line("\n%s", b.bold(title))
 	for _, j := range list {
-		b.line("  %s", j.Name)
-		b.line("    name: %s", b.lookup(j))
-		if j.Connection == nil {
-			continue
+		by := ""
+		if j.By != "" {
+			by = ", from the " + j.By
 		}
-		b.line("    packets: %s", b.path(*j.Connection))
-		for _, h := range j.Connection.Hops {
-			for _, note := range h.Notes {
-				b.line("      %s: %s", h.Host, note)
-			}
+		b.line("  %s%s", b.bold(j.Name), by)
+		if j.Via != "" {
+			b.line("    through proxy %s", j.Via)
+		}
+		b.lookup(j.Lookup)
+		b.connection("packets", j.Connection)
+		if t := j.Tunnel; t != nil {
+			b.line("    proxy: %s", b.answer(*t))
+			b.lookup(t.Lookup)
+			b.connection("packets", t.Connection)
+		}
+		if j.Admission != "" && j.Dies == nil {
+			b.line("    registry: %s", j.Admission)
+		}
+		if d := j.Dies; d != nil {
+			b.line("    %s", b.paint("31", "✗ dies at "+d.Host+" ("+string(d.Stage)+"): "+d.Why))
 		}
 	}
 }
 
-func (b *brush) lookup(j journey) string {
-	l := j.Lookup
+func (b *brush) connection(what string, p *trace.Path) {
+	if p == nil {
+		return
+	}
+	b.line("    %s: %s", what, b.path(*p))
+	for _, h := range p.Hops {
+		for _, note := range h.Notes {
+			b.line("      %s: %s", h.Host, note)
+		}
+	}
+}
+
+// answer is what the proxy says to CONNECT.
+func (b *brush) answer(t trace.Tunnel) string {
+	switch t.Answer {
+	case "200":
+		return b.paint("32", "200") + " to CONNECT, connects on"
+	case "closed":
+		return b.paint("31", "closes the connection")
+	case "silence":
+		return b.paint("31", "never answers")
+	}
+	return b.paint("31", t.Answer) + " to CONNECT"
+}
+
+func (b *brush) lookup(l trace.Answer) {
+	if l.Name == "" {
+		return // an address
+	}
 	who := "asks " + l.Server.String()
 	switch {
-	case l.Name == "":
-		return "through proxy " + j.Via
 	case !l.Server.IsValid() && l.RCode != "":
 		who = "hosts file"
 	case !l.Server.IsValid():
-		return b.paint("31", "no name server is configured")
+		who = "asks nobody"
 	}
-	if j.Via != "" {
-		who = "proxy " + j.Via + ": " + who
+	if len(l.Unanswered) > 0 {
+		who = fmt.Sprintf("asks %s in vain, then %s", addressList(l.Unanswered), l.Server)
 	}
 	for _, t := range l.Through {
 		who += ", which asks " + t.String()
 	}
+	steps := append([]string{l.Name + ": " + who}, l.Chain...)
 	switch {
 	case l.RCode == "":
-		why := ""
-		if l.Path != nil && l.Path.Fate != trace.Delivered {
-			why = ": " + b.path(*l.Path)
-		}
-		return who + " → " + b.paint("31", "no answer") + why
+		steps = append(steps, b.paint("31", "no answer"))
 	case len(l.Addrs) == 0:
-		return who + " → " + strings.Join(append(append([]string{}, l.Chain...), b.paint("31", l.RCode)), " → ")
+		steps = append(steps, b.paint("31", l.RCode))
+	default:
+		steps = append(steps, addressList(l.Addrs))
 	}
-	hops := append([]string{}, l.Chain...)
-	for _, a := range l.Addrs {
-		hops = append(hops, a.String())
-	}
-	return who + " → " + strings.Join(hops, " → ")
+	b.line("    name %s", strings.Join(steps, " → "))
 }
 
-// path is one line: client ─▶ azure ─✗ dropped (rule …).
+func addressList(list []netip.Addr) string {
+	words := make([]string, len(list))
+	for i, a := range list {
+		words[i] = a.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+// path is one line: client ─▶ azure ✗ dropped.
 func (b *brush) path(p trace.Path) string {
 	names := make([]string, len(p.Hops))
 	for i, h := range p.Hops {
@@ -297,5 +297,5 @@ func (b *brush) path(p trace.Path) string {
 	if p.Fate == trace.Delivered {
 		return line + "  " + b.paint("32", "delivered") + ", " + p.Why
 	}
-	return line + " " + b.paint("31", "✗ "+string(p.Fate)) + ", " + p.Why
+	return line + " " + b.paint("31", "✗ "+string(p.Fate))
 }

@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/acrlab/acrlab/harness/topology"
@@ -20,7 +22,7 @@ type Schedule struct {
 // All runs scenarios and calls each with the results of one as soon as it and
 // all before it have ended, so that output is in the order of the list. It
 // returns all results. A cancelled context ends the run early: scenarios that
-// had not begun are left out.
+// it cut off or that had not begun are left out.
 func All(ctx context.Context, list []*topology.Scenario, sch Schedule, o Options, each func([]verdict.Result)) []verdict.Result {
 	parallel := sch.Parallel
 	if parallel <= 0 {
@@ -35,6 +37,7 @@ func All(ctx context.Context, list []*topology.Scenario, sch Schedule, o Options
 		wg      sync.WaitGroup
 		turn    = make(chan struct{}, parallel)
 	)
+	o.working = make(chan struct{}, runtime.GOMAXPROCS(0))
 	halted := func() bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -50,6 +53,9 @@ func All(ctx context.Context, list []*topology.Scenario, sch Schedule, o Options
 			results := Scenario(ctx, s, o)
 			mu.Lock()
 			defer mu.Unlock()
+			if ctx.Err() != nil && slices.ContainsFunc(results, func(r verdict.Result) bool { return r.Error != "" }) {
+				return
+			}
 			done[i] = results
 			for ; next < len(done) && done[next] != nil; next++ {
 				all = append(all, done[next]...)

@@ -7,6 +7,7 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/acrlab/acrlab/diagnosis"
+	"github.com/acrlab/acrlab/harness/az"
 	"github.com/acrlab/acrlab/harness/plan"
 	"github.com/acrlab/acrlab/harness/prove"
 	"github.com/acrlab/acrlab/harness/subject"
@@ -35,9 +37,16 @@ type Options struct {
 	// appended: "acrlab pull". It stands for the client that is always there.
 	// Empty: no client pulls, which leaves the symptom unproven; for benchmarks.
 	Puller []string
+	// AZ carries out remedies that are az commands as they are printed, on the
+	// client host. Nil, and for all other remedies: their changes.
+	AZ *az.CLI
 	// Progress hears of each phase as it begins. It may be called from several
 	// goroutines.
 	Progress func(scenario, phase string)
+
+	// working holds a place for each scenario that keeps processors busy; see
+	// [scenario.work]. Nil: no limit.
+	working chan struct{}
 }
 
 // crane is the name under which scenarios say what the puller must print: it
@@ -73,6 +82,7 @@ type asked struct {
 	mode    verdict.Mode
 	answer  subject.Answer
 	verdict *verdict.Verdict
+	healed  *verdict.Healing // nil: no remedy was carried out
 }
 
 // run ends early with an error of the harness; wrong verdicts are no errors.
@@ -88,7 +98,9 @@ func (r *scenario) run(ctx context.Context) error {
 		// What closing could not take down dies with the process; the verdict stands.
 		_ = r.world.Close()
 	}()
-	if err := r.phase("healthy", func() error { return r.healthy(ctx, "before the fault") }); err != nil || r.IsHealthy() {
+	if err := r.work(ctx, func() error {
+		return r.phase("healthy", func() error { return r.healthy(ctx, "before the fault") })
+	}); err != nil || r.IsHealthy() {
 		return err
 	}
 	if err := r.phase("break", func() error { return r.world.Become(ctx, r.Broken) }); err != nil {
@@ -101,6 +113,23 @@ func (r *scenario) run(ctx context.Context) error {
 		return err
 	}
 	return r.phase("heal", func() error { return r.heal(ctx) })
+}
+
+// work does what waits for nothing but processors: in a healthy network every
+// answer comes at once. Of that, no more is done at the same time than there are
+// processors, whatever the schedule: what a busy machine answers late looks like
+// silence to a diagnoser. Waiting for silence, which takes most of the time of a
+// run, is not limited.
+func (r *scenario) work(ctx context.Context, do func() error) error {
+	if r.o.working != nil {
+		select {
+		case r.o.working <- struct{}{}:
+			defer func() { <-r.o.working }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return do()
 }
 
 func (r *scenario) phase(name string, do func() error) error {
@@ -227,7 +256,7 @@ func matches(promised map[string]string, client, output string) error {
 func (r *scenario) heal(ctx context.Context) error {
 	broken := true
 	for _, a := range r.asked {
-		changes, ok := remedy(a)
+		remedies, ok := remedies(a)
 		if !ok {
 			continue
 		}
@@ -237,24 +266,29 @@ func (r *scenario) heal(ctx context.Context) error {
 			}
 		}
 		broken = false
-		if err := r.world.Apply(ctx, changes); err != nil {
-			a.verdict = &verdict.Verdict{Grade: verdict.Wrong, Reason: "the remedy cannot be carried out: " + err.Error()}
+		how, err := r.carryOut(ctx, remedies)
+		if why, ok := errors.AsType[refused](err); ok {
+			a.verdict = &verdict.Verdict{Grade: verdict.Wrong, Reason: "the remedy cannot be carried out: " + why.reason}
 			continue
 		}
-		if err := r.healed(ctx, a); err != nil {
+		if err != nil {
+			return err
+		}
+		a.healed = &how
+		if err := r.work(ctx, func() error { return r.healed(ctx, a) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// remedy is what to carry out for an answer, if there is anything. With Azure
+// remedies are what to carry out for an answer, if there is anything. With Azure
 // access a proven cause without an executable remedy does not count as found.
-func remedy(a *asked) ([]diagnosis.Change, bool) {
+func remedies(a *asked) ([]diagnosis.Remedy, bool) {
 	if a.verdict == nil || a.verdict.Grade != verdict.Right || a.answer.Diagnosis == nil {
 		return nil, false
 	}
-	var changes []diagnosis.Change
+	var out []diagnosis.Remedy
 	for _, f := range a.answer.Diagnosis.Findings {
 		if f.Certainty != diagnosis.Proven {
 			return nil, false
@@ -266,9 +300,9 @@ func remedy(a *asked) ([]diagnosis.Change, bool) {
 			}
 			return nil, false
 		}
-		changes = append(changes, f.Remedy.Changes...)
+		out = append(out, f.Remedy)
 	}
-	return changes, len(changes) > 0
+	return out, len(out) > 0
 }
 
 func (r *scenario) healed(ctx context.Context, a *asked) error {
@@ -308,7 +342,7 @@ func (r *scenario) results(err error) []verdict.Result {
 	for _, a := range r.asked {
 		res := verdict.Result{ID: r.ID, Title: r.Title, Mode: a.mode, Diagnoser: r.o.Diagnoser.Name,
 			Expected: append([]diagnosis.Cause{}, r.Expect.Causes...), Phases: slices.Clone(r.phases),
-			Took: time.Since(r.began), Diagnosis: a.answer.Diagnosis, Client: r.client}
+			Took: time.Since(r.began), Diagnosis: a.answer.Diagnosis, Client: r.client, Healed: a.healed}
 		switch {
 		case err != nil:
 			res.Error = err.Error()

@@ -154,3 +154,21 @@ func TestColourIsForTerminalsAlone(t *testing.T) {
 	t.Setenv("TERM", "dumb")
 	require.False(t, UseColor(tty))
 }
+
+// On a terminal rows are broken between columns, never in the middle of a word.
+func TestRowsThatAreTooLongGoOnInAnIndentedLine(t *testing.T) {
+	r := Result{ID: "dns-name-wrong", Mode: NetworkOnly, Took: 1500 * time.Millisecond, Verdict: &Verdict{Grade: Right}}
+	for width, want := range map[int]string{
+		0:  "dns-name-wrong  network-only  right           1.50 s  -\n",
+		60: "dns-name-wrong  network-only  right           1.50 s  -\n",
+		54: "dns-name-wrong  network-only  right           1.50 s\n    -\n",
+		40: "dns-name-wrong  network-only\n    right  1.50 s  -\n",
+	} {
+		var b bytes.Buffer
+		table := NewTable(&b, false, []string{r.ID}, []Mode{r.Mode})
+		table.Width = width
+		table.head = true
+		require.NoError(t, table.Add(r))
+		require.Equal(t, want, b.String(), "width %d", width)
+	}
+}

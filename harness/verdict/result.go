@@ -34,6 +34,8 @@ type Result struct {
 	Diagnosis *diagnosis.Diagnosis `json:"diagnosis,omitempty"`
 	// Client is what the pulling client said, before the diagnosis.
 	Client *Symptom `json:"client,omitempty"`
+	// Healed says how the remedy was carried out; nil when there was none to.
+	Healed *Healing `json:"healed,omitempty"`
 	// Error says why there is no verdict: the harness could not build the
 	// network, or the fault was not there. It is not the diagnoser's failure.
 	Error string `json:"error,omitempty"`
@@ -55,6 +57,24 @@ type Symptom struct {
 	Client   string `json:"client"` // "crane", "docker pull", …
 	ExitCode int    `json:"exitCode"`
 	Output   string `json:"output"` // the last lines
+}
+
+// How a remedy was carried out.
+const (
+	// ByAZ: the commands as they are printed, by the Azure CLI on the client host.
+	ByAZ = "az"
+	// ByChanges: the machine-readable changes, by the harness.
+	ByChanges = "changes"
+)
+
+// Healing is how the remedy of a diagnosis was carried out.
+type Healing struct {
+	By string `json:"by"` // "az" or "changes"
+	// Resolver is the name server that az asked because the client's own is at
+	// fault.
+	Resolver string `json:"resolver,omitempty"`
+	// Because says why the changes were used although az was asked for.
+	Because string `json:"because,omitempty"`
 }
 
 // Outcome is the one word of a result.

@@ -23,6 +23,9 @@ func UseColor(f *os.File) bool {
 // Table writes results as rows, one by one as they come, in columns that were
 // measured before. It is not safe for concurrent use.
 type Table struct {
+	// Width is the number of columns of the terminal; rows that are longer go on
+	// in an indented line. Zero: rows are never broken.
+	Width  int
 	w      io.Writer
 	color  bool
 	widths [2]int // scenario, mode
@@ -46,11 +49,10 @@ func NewTable(w io.Writer, color bool, ids []string, modes []Mode) *Table {
 func (t *Table) Add(r Result) error {
 	if !t.head {
 		t.head = true
-		t.line("", "%s  %s  %-10s  %10s  %s", pad("SCENARIO", t.widths[0]), pad("MODE", t.widths[1]), "VERDICT", "TIME", "FOUND")
+		t.row("", "SCENARIO", "MODE", "VERDICT", "TIME", "FOUND")
 	}
 	outcome := r.Outcome()
-	t.line(colorOf(outcome), "%s  %s  %-10s  %10s  %s",
-		pad(r.ID, t.widths[0]), pad(string(r.Mode), t.widths[1]), outcome, span(r.Took), found(r))
+	t.row(colorOf(outcome), r.ID, string(r.Mode), outcome, span(r.Took), found(r))
 	if outcome != string(Right) {
 		for line := range strings.Lines(clean(r.Reason())) {
 			t.line("", "    %s", strings.TrimRight(line, "\n"))
@@ -88,6 +90,21 @@ func WriteText(w io.Writer, results []Result, s Summary, color bool) error {
 		}
 	}
 	return t.Close(s)
+}
+
+func (t *Table) row(color, id, mode, verdict, took, found string) {
+	front := fmt.Sprintf("%s  %s  %-10s  %10s", pad(id, t.widths[0]), pad(mode, t.widths[1]), verdict, took)
+	fits := func(n int) bool { return t.Width <= 0 || n <= t.Width }
+	switch {
+	case fits(utf8.RuneCountInString(front) + 2 + utf8.RuneCountInString(found)):
+		t.line(color, "%s  %s", front, found)
+	case fits(utf8.RuneCountInString(front)):
+		t.line(color, "%s", front)
+		t.line(color, "    %s", found)
+	default:
+		t.line(color, "%s  %s", id, mode)
+		t.line(color, "    %s  %s  %s", verdict, took, found)
+	}
 }
 
 func (t *Table) line(color, format string, args ...any) {

@@ -9,7 +9,8 @@ import (
 )
 
 // Variable names the environment variable that lists, separated by commas, the
-// components that must be there: netns, conformance, docker, containerd, skopeo.
+// components that must be there: netns, conformance, docker, containerd, skopeo,
+// az.
 const Variable = "ACRLAB_REQUIRE"
 
 // T is the part of testing.T that is needed, so that packages outside tests can
