@@ -5,7 +5,7 @@ FUZZTIME    ?= 10s
 # Rootless tests run as this user when make runs as root.
 NOBODY      ?= 65534
 
-.PHONY: help run test test-root test-rootless lint bench fuzz build clean
+.PHONY: help az run test test-race test-rootless lint bench fuzz build clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -13,8 +13,11 @@ help: ## list the targets
 build: ## build bin/acrlab
 	$(GO) build -trimpath -o bin/acrlab ./cmd/acrlab
 
+az: build ## install the Azure CLI into your cache, for running remedies as printed
+	bin/acrlab install az
+
 run: build ## build every scenario, diagnose it, judge the diagnosis
-	bin/acrlab run
+	bin/acrlab run --keep-going
 
 test: build test-race test-rootless ## everything that must pass
 

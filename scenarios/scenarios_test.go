@@ -1,11 +1,14 @@
 package scenarios_test
 
 import (
+	"context"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/acrlab/acrlab/fakes/registry/conformance"
 	"github.com/acrlab/acrlab/harness/fabric"
 	"github.com/acrlab/acrlab/harness/fabric/netns"
 	"github.com/acrlab/acrlab/harness/run"
@@ -13,6 +16,7 @@ import (
 	"github.com/acrlab/acrlab/harness/subject"
 	"github.com/acrlab/acrlab/harness/topology"
 	"github.com/acrlab/acrlab/harness/verdict"
+	"github.com/acrlab/acrlab/internal/need"
 	"github.com/acrlab/acrlab/internal/program"
 )
 
@@ -20,6 +24,12 @@ import (
 var acrlab string
 
 func TestMain(m *testing.M) {
+	netns.Main()
+	if !netns.Inside() && strings.Contains(os.Getenv(need.Variable), "conformance") {
+		// Out here is where the module proxy can be reached from. An error shows
+		// in the test that needs the suite.
+		_, _ = conformance.Build(context.Background())
+	}
 	os.Exit(netns.RunTests(withProgram{m}))
 }
 
