@@ -16,9 +16,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/acrlab/acrlab/fakes/azure/https"
 	"github.com/acrlab/acrlab/fakes/netio"
 	"github.com/acrlab/acrlab/fakes/pki"
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // Host is the name that the server's certificate is for.
@@ -26,7 +26,7 @@ const Host = "management.azure.com"
 
 // Server shows a store as Azure Resource Manager.
 type Server struct {
-	*https.Server
+	*web.Server
 	handler *handler
 }
 
@@ -36,7 +36,7 @@ var _ netio.Server = (*Server)(nil)
 // verify must not be nil.
 func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, store *Store, front Front, ca *pki.Authority, verify TokenVerifier) (*Server, error) {
 	h := newHandler(store, front, verify)
-	s, err := https.Serve(ctx, n, listen, ca, []string{Host}, h)
+	s, err := web.ServeTLS(ctx, n, listen, ca, []string{Host}, h)
 	if err != nil {
 		return nil, fmt.Errorf("serving Azure Resource Manager: %w", err)
 	}

@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/acrlab/acrlab/fakes/azure/https"
 	"github.com/acrlab/acrlab/fakes/netio"
 	"github.com/acrlab/acrlab/fakes/pki"
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // Host is the authority that clients of Azure's public cloud sign in at.
@@ -25,7 +25,7 @@ var aliases = []string{Host, "login.windows.net", "login.microsoft.com", "sts.wi
 
 // Server is a running sign-in endpoint.
 type Server struct {
-	*https.Server
+	*web.Server
 	tenant *Tenant
 }
 
@@ -34,7 +34,7 @@ var _ netio.Server = (*Server)(nil)
 // Serve answers for one tenant at every address of listen. ctx governs only
 // the listening.
 func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, t *Tenant, ca *pki.Authority) (*Server, error) {
-	s, err := https.Serve(ctx, n, listen, ca, aliases, Handler(t))
+	s, err := web.ServeTLS(ctx, n, listen, ca, aliases, Handler(t))
 	if err != nil {
 		return nil, fmt.Errorf("serving Entra: %w", err)
 	}

@@ -18,11 +18,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/acrlab/acrlab/fakes/azure/https"
 	"github.com/acrlab/acrlab/fakes/entra"
 	"github.com/acrlab/acrlab/fakes/entra/bearer"
 	"github.com/acrlab/acrlab/fakes/netio"
 	"github.com/acrlab/acrlab/fakes/pki"
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // Host is the name of the service.
@@ -39,14 +39,14 @@ type Front struct {
 var audiences = []string{"https://graph.microsoft.com", "https://graph.microsoft.com/", "00000003-0000-0000-c000-000000000000"}
 
 // Server is a running Graph.
-type Server struct{ *https.Server }
+type Server struct{ *web.Server }
 
 var _ netio.Server = (*Server)(nil)
 
 // Serve answers at every address of listen from a tenant. ctx governs only the
 // listening.
 func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, t *entra.Tenant, ca *pki.Authority) (*Server, error) {
-	s, err := https.Serve(ctx, n, listen, ca, []string{Host}, Handler(t))
+	s, err := web.ServeTLS(ctx, n, listen, ca, []string{Host}, Handler(t))
 	if err != nil {
 		return nil, fmt.Errorf("serving Microsoft Graph: %w", err)
 	}

@@ -3,22 +3,18 @@ package imds
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/acrlab/acrlab/fakes/netio"
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // Issuer signs an access token of an identity for a resource.
@@ -26,14 +22,8 @@ type Issuer func(id Identity, resource string, now time.Time) (token string, lif
 
 // Server is a running metadata service.
 type Server struct {
-	http      *http.Server
-	handler   *handler
-	listeners []net.Listener
-	accepting sync.WaitGroup
-
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-	idle  *sync.Cond
+	*web.Server
+	handler *handler
 }
 
 var _ netio.Server = (*Server)(nil)
@@ -41,71 +31,18 @@ var _ netio.Server = (*Server)(nil)
 // Serve answers at every address of listen, without TLS as the service does.
 // ctx governs only the listening.
 func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, cfg Config, issue Issuer) (*Server, error) {
-	s := &Server{handler: newHandler(cfg, issue), conns: map[net.Conn]struct{}{}}
-	s.idle = sync.NewCond(&s.mu)
-	s.http = &http.Server{
-		Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ErrorLog: log.New(io.Discard, "", 0), ConnState: s.track,
+	h := newHandler(cfg, issue)
+	s, err := web.Serve(ctx, n, listen, h)
+	if err != nil {
+		return nil, fmt.Errorf("serving instance metadata: %w", err)
 	}
-	for _, a := range listen {
-		l, err := n.Listen(ctx, "tcp", a.String())
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("serving instance metadata: listening on %s: %w", a, err), s.Close())
-		}
-		s.listeners = append(s.listeners, l)
-	}
-	for _, l := range s.listeners {
-		s.accepting.Go(func() { _ = s.http.Serve(l) })
-	}
-	return s, nil
+	return &Server{Server: s, handler: h}, nil
 }
 
 // Update takes another configuration for requests to come.
 func (s *Server) Update(cfg Config) error {
 	s.handler.cfg.Store(&cfg)
 	return nil
-}
-
-// Addrs are the addresses listened on, in the order given.
-func (s *Server) Addrs() []netip.AddrPort {
-	var out []netip.AddrPort
-	for _, l := range s.listeners {
-		if a, ok := l.Addr().(*net.TCPAddr); ok {
-			out = append(out, a.AddrPort())
-		}
-	}
-	return out
-}
-
-// Close implements [netio.Server].
-func (s *Server) Close() error {
-	err := s.http.Close()
-	for _, l := range s.listeners {
-		_ = l.Close()
-	}
-	s.accepting.Wait()
-	_ = s.http.Close() // whatever was accepted while the listeners were being closed
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(s.conns) > 0 {
-		s.idle.Wait()
-	}
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
-func (s *Server) track(c net.Conn, state http.ConnState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch state {
-	case http.StateNew:
-		s.conns[c] = struct{}{}
-	case http.StateClosed, http.StateHijacked:
-		delete(s.conns, c)
-		s.idle.Broadcast()
-	}
 }
 
 // Handler is the server without sockets. The machine is taken from

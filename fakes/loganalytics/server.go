@@ -15,11 +15,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/acrlab/acrlab/fakes/azure/https"
 	"github.com/acrlab/acrlab/fakes/entra/bearer"
 	"github.com/acrlab/acrlab/fakes/loganalytics/kql"
 	"github.com/acrlab/acrlab/fakes/netio"
 	"github.com/acrlab/acrlab/fakes/pki"
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // Host is the name of the query API.
@@ -33,7 +33,7 @@ var Audiences = []string{"https://api.loganalytics.io", "https://api.loganalytic
 
 // Server is a running query API.
 type Server struct {
-	*https.Server
+	*web.Server
 	store *Store
 }
 
@@ -42,7 +42,7 @@ var _ netio.Server = (*Server)(nil)
 // Serve answers at every address of listen from a store. ctx governs only the
 // listening.
 func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, store *Store, ca *pki.Authority, keys bearer.Keys) (*Server, error) {
-	s, err := https.Serve(ctx, n, listen, ca, hosts, Handler(store, keys))
+	s, err := web.ServeTLS(ctx, n, listen, ca, hosts, Handler(store, keys))
 	if err != nil {
 		return nil, fmt.Errorf("serving Log Analytics: %w", err)
 	}

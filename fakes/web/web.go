@@ -1,6 +1,6 @@
-// Package https serves an HTTP handler over TLS on several addresses and, when
-// it ends, leaves nothing behind. Control-plane fakes share it.
-package https
+// Package web serves an HTTP handler, with or without TLS, on several addresses
+// and, when it ends, leaves nothing behind. Control-plane fakes share it.
+package web
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"github.com/acrlab/acrlab/fakes/pki"
 )
 
-// Server is a running HTTPS server.
+// Server is a running server.
 type Server struct {
 	http      *http.Server
 	listeners []net.Listener
@@ -30,19 +30,28 @@ type Server struct {
 	idle  *sync.Cond // signalled when conns shrinks
 }
 
-// Serve answers on every address of listen with one certificate of ca for
+// ServeTLS answers on every address of listen with one certificate of ca for
 // names, whatever server name a client asks for, as Azure's front ends do.
 // ctx governs only the listening.
-func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, ca *pki.Authority, names []string, h http.Handler) (*Server, error) {
+func ServeTLS(ctx context.Context, n netio.Net, listen []netip.AddrPort, ca *pki.Authority, names []string, h http.Handler) (*Server, error) {
 	leaf, err := ca.Leaf(names...)
 	if err != nil {
 		return nil, err
 	}
+	return serve(ctx, n, listen, &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12}, h)
+}
+
+// Serve answers in cleartext. ctx governs only the listening.
+func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, h http.Handler) (*Server, error) {
+	return serve(ctx, n, listen, nil, h)
+}
+
+func serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, secure *tls.Config, h http.Handler) (*Server, error) {
 	s := &Server{conns: map[net.Conn]struct{}{}}
 	s.idle = sync.NewCond(&s.mu)
 	s.http = &http.Server{
 		Handler:           h,
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{*leaf}, MinVersion: tls.VersionTLS12},
+		TLSConfig:         secure,
 		ReadHeaderTimeout: 30 * time.Second,
 		ConnState:         s.track,
 		// Clients that distrust the authority are part of scenarios: not worth a line each.
@@ -56,7 +65,13 @@ func Serve(ctx context.Context, n netio.Net, listen []netip.AddrPort, ca *pki.Au
 		s.listeners = append(s.listeners, l)
 	}
 	for _, l := range s.listeners {
-		s.accepting.Go(func() { _ = s.http.ServeTLS(l, "", "") })
+		s.accepting.Go(func() {
+			if secure == nil {
+				_ = s.http.Serve(l)
+				return
+			}
+			_ = s.http.ServeTLS(l, "", "")
+		})
 	}
 	return s, nil
 }
@@ -75,7 +90,7 @@ func (s *Server) Addrs() []netip.AddrPort {
 // Close implements [netio.Server].
 func (s *Server) Close() error {
 	err := s.http.Close()
-	// A listener that ServeTLS had not yet seen is not http.Server's to close.
+	// A listener that was not being served yet is not http.Server's to close.
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
