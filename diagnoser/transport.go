@@ -18,6 +18,7 @@ import (
 	"golang.org/x/net/http/httpproxy"
 
 	"github.com/acrlab/acrlab/diagnoser/host"
+	"github.com/acrlab/acrlab/diagnoser/probe"
 )
 
 // transport reaches Azure's management from the place of the diagnosis, also
@@ -43,15 +44,9 @@ func newTransport(h host.Host) (*transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the trust store: %w", err)
 	}
-	t := &transport{h: h, hosts: map[string][]netip.Addr{}}
+	t := &transport{h: h}
 	if b, err := h.ReadFile("/etc/resolv.conf"); err == nil {
-		for line := range strings.Lines(string(b)) {
-			if f := strings.Fields(line); len(f) > 1 && f[0] == "nameserver" {
-				if a, err := netip.ParseAddr(f[1]); err == nil {
-					t.resolvers = append(t.resolvers, a)
-				}
-			}
-		}
+		t.resolvers = probe.ParseResolvConf(b)
 	}
 	for _, a := range fallbackResolvers {
 		if !slices.Contains(t.resolvers, a) {
@@ -59,7 +54,7 @@ func newTransport(h host.Host) (*transport, error) {
 		}
 	}
 	if b, err := h.ReadFile("/etc/hosts"); err == nil {
-		t.readHosts(string(b))
+		t.hosts = probe.ParseHosts(b)
 	}
 	env := map[string]string{}
 	for _, kv := range h.Environ() {
@@ -87,24 +82,6 @@ func newTransport(h host.Host) (*transport, error) {
 		t.proxied.Proxy = func(r *http.Request) (*url.URL, error) { return choose(r.URL) }
 	}
 	return t, nil
-}
-
-func (t *transport) readHosts(text string) {
-	for line := range strings.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
-		f := strings.Fields(line)
-		if len(f) < 2 {
-			continue
-		}
-		a, err := netip.ParseAddr(f[0])
-		if err != nil {
-			continue
-		}
-		for _, name := range f[1:] {
-			name = strings.ToLower(name)
-			t.hosts[name] = append(t.hosts[name], a)
-		}
-	}
 }
 
 // maxAnswer bounds what is read of one answer, decompressed. The longest that

@@ -19,7 +19,7 @@ func TestParseResolvConf(t *testing.T) {
 		"nameserver 1.0.0.1\nnameserver 1.0.0.2\nnameserver 1.0.0.3\nnameserver 1.0.0.4": {"1.0.0.1", "1.0.0.2", "1.0.0.3"},
 	} {
 		var got []string
-		for _, a := range parseResolvConf([]byte(in)) {
+		for _, a := range ParseResolvConf([]byte(in)) {
 			got = append(got, a.String())
 		}
 		require.Equal(t, want, got, in)
@@ -27,7 +27,7 @@ func TestParseResolvConf(t *testing.T) {
 }
 
 func TestParseHosts(t *testing.T) {
-	got := parseHosts([]byte("127.0.0.1 localhost\n10.0.0.4 MyRegistry.azurecr.io. alias # comment\n#10.0.0.5 x\nbad line\n\n10.0.0.6 alias\n"))
+	got := ParseHosts([]byte("127.0.0.1 localhost\n10.0.0.4 MyRegistry.azurecr.io. alias # comment\n#10.0.0.5 x\nbad line\n\n10.0.0.6 alias\n"))
 	require.Equal(t, []netip.Addr{netip.MustParseAddr("10.0.0.4")}, got["myregistry.azurecr.io"])
 	require.Len(t, got["alias"], 2)
 	require.NotContains(t, got, "x")
@@ -182,8 +182,8 @@ func FuzzUnitEnvironment(f *testing.F) {
 func FuzzResolvConf(f *testing.F) {
 	f.Add([]byte("nameserver 10.0.0.1\nsearch a"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		n := len(parseResolvConf(b))
+		n := len(ParseResolvConf(b))
 		require.True(t, n >= 1 && n <= 3)
-		parseHosts(b)
+		ParseHosts(b)
 	})
 }

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// parseResolvConf reads the name servers of resolv.conf(5), at most three as
+// ParseResolvConf reads the name servers of resolv.conf(5), at most three as
 // the C library does; without any it is the one on the local host.
-func parseResolvConf(b []byte) []netip.Addr {
+func ParseResolvConf(b []byte) []netip.Addr {
 	var servers []netip.Addr
 	for line := range strings.Lines(string(b)) {
 		if i := strings.IndexAny(line, "#;"); i >= 0 {
@@ -28,8 +28,8 @@ func parseResolvConf(b []byte) []netip.Addr {
 	return servers
 }
 
-// parseHosts reads hosts(5). Names are lower case, without a final dot.
-func parseHosts(b []byte) map[string][]netip.Addr {
+// ParseHosts reads hosts(5). Names are lower case, without a final dot.
+func ParseHosts(b []byte) map[string][]netip.Addr {
 	hosts := map[string][]netip.Addr{}
 	for line := range strings.Lines(string(b)) {
 		line, _, _ = strings.Cut(line, "#")

@@ -13,11 +13,11 @@ func (r *run) lookAround(ctx context.Context) {
 	if b, err := r.h.ReadFile("/etc/resolv.conf"); err != nil {
 		r.omit("vantage", "no resolver is known: "+err.Error())
 	} else {
-		v.Resolvers = parseResolvConf(b)
+		v.Resolvers = ParseResolvConf(b)
 		v.Search, v.NDots = parseSearch(b)
 	}
 	if b, err := r.h.ReadFile("/etc/hosts"); err == nil {
-		v.Hosts = parseHosts(b)
+		v.Hosts = ParseHosts(b)
 	}
 	r.shell = proxyFromEnviron(r.h.Environ(), "environment")
 	v.Shell = r.shell.shown

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // devicePageURL is where the service sends users.
@@ -49,7 +51,7 @@ func (h handler) deviceCode(w http.ResponseWriter, r *http.Request) {
 	} else {
 		answer["verification_uri"] = devicePageURL
 	}
-	writeJSON(w, http.StatusOK, answer)
+	web.WriteJSON(w, http.StatusOK, answer)
 }
 
 // redeemDeviceCode answers a device that asks whether its user is done. ADAL
@@ -127,6 +129,6 @@ func (h handler) userRealm(w http.ResponseWriter, r *http.Request) {
 		fail(http.StatusBadRequest, "invalid_request", 90023, "The user name is not valid.").write(w, correlation(r))
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"ver": "1.0", "account_type": "Managed", "domain_name": domain,
+	web.WriteJSON(w, http.StatusOK, map[string]any{"ver": "1.0", "account_type": "Managed", "domain_name": domain,
 		"cloud_instance_name": "microsoftonline.com", "cloud_audience_urn": "urn:federation:MicrosoftOnline"})
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // failure is an error answer (RFC 6749 section 5.2) with Entra's own code.
@@ -43,7 +45,7 @@ func missing(parameter string) *failure {
 
 func (f *failure) write(w http.ResponseWriter, correlation string) {
 	trace, now := uuid.NewString(), time.Now().UTC().Format("2006-01-02 15:04:05Z")
-	writeJSON(w, f.status, map[string]any{
+	web.WriteJSON(w, f.status, map[string]any{
 		"error": f.code,
 		"error_description": fmt.Sprintf("AADSTS%d: %s Trace ID: %s Correlation ID: %s Timestamp: %s",
 			f.aadsts, strings.TrimSpace(f.text), trace, correlation, now),

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // tokenRequest is a request for a token with what was found out about it.
@@ -35,7 +37,7 @@ func (h handler) token(w http.ResponseWriter, r *http.Request) {
 		f.write(w, correlation(r))
 		return
 	}
-	writeJSON(w, http.StatusOK, answer)
+	web.WriteJSON(w, http.StatusOK, answer)
 }
 
 // readToken reads the form and the client's credentials.

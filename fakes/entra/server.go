@@ -2,7 +2,6 @@ package entra
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -112,7 +111,7 @@ func (h handler) instance(w http.ResponseWriter, r *http.Request) {
 	if version := q.Get("api-version"); version != "1.0" {
 		answer["api-version"], answer["metadata"] = version, clouds
 	}
-	writeJSON(w, http.StatusOK, answer)
+	web.WriteJSON(w, http.StatusOK, answer)
 }
 
 func (h handler) configuration(version string) http.HandlerFunc {
@@ -132,7 +131,7 @@ func (h handler) configuration(version string) http.HandlerFunc {
 		if version == "" {
 			issuer = "https://sts.windows.net/" + id + "/"
 		}
-		writeJSON(w, http.StatusOK, map[string]any{
+		web.WriteJSON(w, http.StatusOK, map[string]any{
 			"token_endpoint":                        base + "/oauth2" + version + "/token",
 			"token_endpoint_auth_methods_supported": []string{"client_secret_post", "private_key_jwt", "client_secret_basic"},
 			"jwks_uri":                              base + "/discovery" + version + "/keys",
@@ -163,7 +162,7 @@ func (h handler) keys(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	writeJSON(w, http.StatusOK, set)
+	web.WriteJSON(w, http.StatusOK, set)
 }
 
 func unescape(s string) string {
@@ -178,15 +177,4 @@ func correlation(r *http.Request) string {
 		return id.String()
 	}
 	return uuid.NewString()
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(raw)
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 // token answers for a managed identity.
@@ -42,7 +44,7 @@ func (h *handler) token(w http.ResponseWriter, r *http.Request, m Machine) {
 		return
 	}
 	seconds := strconv.Itoa(int(life.Seconds()))
-	writeJSON(w, http.StatusOK, map[string]string{
+	web.WriteJSON(w, http.StatusOK, map[string]string{
 		"access_token": token, "client_id": id.ClientID, "expires_in": seconds, "ext_expires_in": seconds,
 		"expires_on": strconv.FormatInt(now.Add(life).Unix(), 10), "not_before": strconv.FormatInt(now.Add(-5*time.Minute).Unix(), 10),
 		"resource": resource, "token_type": "Bearer",

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/acrlab/acrlab/fakes/web"
 )
 
 type object = map[string]any
@@ -49,7 +51,7 @@ func (h *handler) instance(w http.ResponseWriter, r *http.Request, m Machine, be
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte(text))
 	default:
-		writeJSON(w, http.StatusOK, at)
+		web.WriteJSON(w, http.StatusOK, at)
 	}
 }
 

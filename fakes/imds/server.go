@@ -2,7 +2,6 @@ package imds
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -45,10 +44,7 @@ func (s *Server) Update(cfg Config) error {
 	return nil
 }
 
-// Handler is the server without sockets. The machine is taken from
-// Request.RemoteAddr.
-func Handler(cfg Config, issue Issuer) http.Handler { return newHandler(cfg, issue) }
-
+// handler answers for the machine at Request.RemoteAddr.
 type handler struct {
 	cfg   atomic.Pointer[Config]
 	issue Issuer
@@ -94,11 +90,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case path == "/metadata/versions":
-		writeJSON(w, http.StatusOK, map[string]any{"apiVersions": versions})
+		web.WriteJSON(w, http.StatusOK, map[string]any{"apiVersions": versions})
 	case path == "/metadata/identity/oauth2/token":
 		h.token(w, r, m)
 	case path == "/metadata/identity/info" || path == "/metadata/identity":
-		writeJSON(w, http.StatusOK, map[string]string{"tenantId": m.Tenant})
+		web.WriteJSON(w, http.StatusOK, map[string]string{"tenantId": m.Tenant})
 	case path == "/metadata/instance" || strings.HasPrefix(path, "/metadata/instance/"):
 		h.instance(w, r, m, strings.TrimPrefix(path, "/metadata/instance"))
 	default:
@@ -126,7 +122,7 @@ func checkVersion(w http.ResponseWriter, r *http.Request) bool {
 	text := "Bad request. api-version is invalid or was not specified in the request. For more information refer to aka.ms/azureimds"
 	newest := slices.Clone(versions[len(versions)-3:])
 	slices.Reverse(newest)
-	writeJSON(w, http.StatusBadRequest, map[string]any{"error": text, "newest-versions": newest})
+	web.WriteJSON(w, http.StatusBadRequest, map[string]any{"error": text, "newest-versions": newest})
 	return false
 }
 
@@ -134,21 +130,10 @@ func checkVersion(w http.ResponseWriter, r *http.Request) bool {
 func refuse(w http.ResponseWriter, status int, identity bool, code, description string) {
 	switch {
 	case identity && description != "":
-		writeJSON(w, status, map[string]string{"error": code, "error_description": description})
+		web.WriteJSON(w, status, map[string]string{"error": code, "error_description": description})
 	case description != "":
-		writeJSON(w, status, map[string]string{"error": "Bad request. " + description})
+		web.WriteJSON(w, status, map[string]string{"error": "Bad request. " + description})
 	default:
-		writeJSON(w, status, map[string]string{"error": code})
+		web.WriteJSON(w, status, map[string]string{"error": code})
 	}
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(raw)
 }

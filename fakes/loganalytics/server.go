@@ -90,7 +90,7 @@ func (p problem) write(w http.ResponseWriter) {
 	if p.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="https://login.microsoftonline.com/common", resource="`+Audiences[0]+`"`)
 	}
-	writeJSON(w, p.status, map[string]any{"error": body})
+	web.WriteJSON(w, p.status, map[string]any{"error": body})
 }
 
 const maxBody = 1 << 20
@@ -129,7 +129,7 @@ func (h handler) query(w http.ResponseWriter, r *http.Request) {
 		queryProblem(err).write(w)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"tables": []any{render(table)}})
+	web.WriteJSON(w, http.StatusOK, map[string]any{"tables": []any{render(table)}})
 }
 
 func badArgument(code, message string) problem {
@@ -260,15 +260,4 @@ func render(t kql.Table) any {
 		rows = append(rows, row)
 	}
 	return map[string]any{"name": "PrimaryResult", "columns": columns, "rows": rows}
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(raw)
 }

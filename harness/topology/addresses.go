@@ -11,11 +11,6 @@ import (
 // LoginServer is the login server name of a registry. Azure lowers the name's case.
 func LoginServer(registry string) string { return strings.ToLower(registry) + ".azurecr.io" }
 
-// DataEndpoint is the name of a registry's dedicated data endpoint in a region.
-func DataEndpoint(registry, region string) string {
-	return strings.ToLower(registry) + "." + region + ".data.azurecr.io"
-}
-
 // Members are the member names of a private endpoint to the registry, in the
 // order in which they get addresses: the data endpoints by region, the
 // registry's own region first, and then the registry. That is the order that
